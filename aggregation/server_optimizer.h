@@ -1,0 +1,36 @@
+// A server optimizer makes the next model from the current one and the aggregate of a round's
+// updates.
+#ifndef TERN_AGGREGATION_SERVER_OPTIMIZER_H_
+#define TERN_AGGREGATION_SERVER_OPTIMIZER_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+
+namespace tern::aggregation {
+
+struct ServerOptimizerOptions {
+  std::string name = "fedavg";
+  float learning_rate = 1.0f;
+};
+
+class ServerOptimizer {
+ public:
+  virtual ~ServerOptimizer() = default;
+  // Changes `parameters` by the step for `aggregate`; both have the same length, the same in every
+  // call.
+  virtual void Apply(absl::Span<float> parameters, absl::Span<const float> aggregate) = 0;
+};
+
+// The table of server optimizers by name ("fedavg": parameters += learning_rate * aggregate;
+// McMahan et al. 2017, algorithm 1, in the delta form of Reddi et al. 2020). INVALID_ARGUMENT:
+// unknown name (lists those that exist) or an option out of range.
+absl::StatusOr<std::unique_ptr<ServerOptimizer>> MakeServerOptimizer(
+    const ServerOptimizerOptions& options);
+
+}  // namespace tern::aggregation
+
+#endif  // TERN_AGGREGATION_SERVER_OPTIMIZER_H_

@@ -1,0 +1,33 @@
+// What a model costs a device, counted from its structure before anything runs.
+#ifndef TERN_CORE_MODEL_COST_H_
+#define TERN_CORE_MODEL_COST_H_
+
+#include <algorithm>
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "core/model/model_spec.h"
+
+namespace tern {
+
+struct Cost {
+  int64_t num_parameters = 0;
+  // Floating-point operations for one example; a multiply-add is two. Training has no input
+  // gradient for the first layer that has parameters.
+  int64_t forward_flops = 0;
+  int64_t training_flops = 0;
+
+  // Memory that a device needs in each phase, everything included; filled in by those who know the
+  // phase.
+  int64_t train_bytes = 0;   // parameters, start parameters where kept, the engine's arena
+  int64_t encode_bytes = 0;  // start and trained parameters, codec scratch, the encoded update
+  int64_t decode_bytes = 0;  // encoded model and parameters
+  int64_t peak_bytes() const { return std::max({train_bytes, encode_bytes, decode_bytes}); }
+};
+
+// Counts parameters and operations. INVALID_ARGUMENT as InferShapes.
+absl::StatusOr<Cost> CountCost(const ModelSpec& spec);
+
+}  // namespace tern
+
+#endif  // TERN_CORE_MODEL_COST_H_

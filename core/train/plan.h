@@ -1,0 +1,37 @@
+// A plan: what one client does in one round. Plain data; it arrives with a lease.
+#ifndef TERN_CORE_TRAIN_PLAN_H_
+#define TERN_CORE_TRAIN_PLAN_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "core/model/model_spec.h"
+
+namespace tern {
+
+// How a client trains locally: mini-batch SGD on softmax cross-entropy, fp32.
+struct TrainOptions {
+  int64_t local_epochs = 1;
+  int64_t batch_size = 10;
+  float learning_rate = 0.05f;
+
+  bool operator==(const TrainOptions&) const = default;
+};
+
+struct Plan {
+  ModelSpec model;
+  TrainOptions train;
+  std::string codec = "none";  // of the update: a codec string of compression/
+  uint64_t seed = 0;           // with round and client id: the key of all that is random
+  uint64_t round = 0;          // from 1
+
+  bool operator==(const Plan&) const = default;
+};
+
+// INVALID_ARGUMENT names the field, its value and the range.
+absl::Status ValidateTrainOptions(const TrainOptions& options);
+
+}  // namespace tern
+
+#endif  // TERN_CORE_TRAIN_PLAN_H_

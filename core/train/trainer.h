@@ -1,0 +1,37 @@
+// Local training. A Trainer has one verb: train a plan on a dataset, and say what that took.
+#ifndef TERN_CORE_TRAIN_TRAINER_H_
+#define TERN_CORE_TRAIN_TRAINER_H_
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "core/data/dataset.h"
+#include "core/train/plan.h"
+
+namespace tern {
+
+// What was measured while a plan was trained.
+struct TrainReport {
+  int64_t num_examples = 0;  // of the dataset
+  int64_t local_steps = 0;
+  double train_loss = 0.0;  // mean over all steps
+  int64_t train_bytes = 0;  // parameters and working memory that training held
+};
+
+class Trainer {
+ public:
+  virtual ~Trainer() = default;
+
+  // Trains `parameters` (in: the round's model; out: trained) on all of `dataset`. `client` is
+  // HashClientId of the client's id; with the plan's seed and round it keys the order of the
+  // batches. INVALID_ARGUMENT: the plan cannot be executed, or dataset and model do not fit each
+  // other. One call at a time per Trainer.
+  virtual absl::StatusOr<TrainReport> Train(const Plan& plan, uint64_t client,
+                                            const Dataset& dataset,
+                                            absl::Span<float> parameters) = 0;
+};
+
+}  // namespace tern
+
+#endif  // TERN_CORE_TRAIN_TRAINER_H_
