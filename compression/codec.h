@@ -52,7 +52,8 @@ class Encoder {
   virtual int64_t ScratchBytes(int64_t count) const = 0;
   // An upper bound on what Encode appends for `count` coordinates.
   virtual int64_t MaxEncodedBytes(int64_t count) const = 0;
-  // Appends the encoded `values` to `out`. INVALID_ARGUMENT: a value that is not finite, by index.
+  // Appends the encoded `values` to `out`. INVALID_ARGUMENT: a value that is not finite, by index;
+  // what was appended then is of no use.
   virtual absl::Status Encode(absl::Span<const float> values, const RandomKey& key,
                               absl::Span<char> scratch, ByteWriter& out) const = 0;
 };

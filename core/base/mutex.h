@@ -3,6 +3,7 @@
 #ifndef TERN_CORE_BASE_MUTEX_H_
 #define TERN_CORE_BASE_MUTEX_H_
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 
@@ -43,11 +44,13 @@ class CondVar {
     condition_.wait(lock);
     lock.release();
   }
-  // Waits no longer than `timeout`; false if it ran out.
+  // Waits no longer than `timeout`, a year at most; false if it ran out.
   bool WaitFor(Mutex& mutex, absl::Duration timeout) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     std::unique_lock<std::mutex> lock(mutex.mutex_, std::adopt_lock);
+    // A deadline is the present plus the timeout: infinity would overflow into the past.
+    const absl::Duration bounded = std::min(timeout, absl::Hours(24 * 365));
     const bool notified =
-        condition_.wait_for(lock, absl::ToChronoNanoseconds(timeout)) == std::cv_status::no_timeout;
+        condition_.wait_for(lock, absl::ToChronoNanoseconds(bounded)) == std::cv_status::no_timeout;
     lock.release();
     return notified;
   }

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
-#include "core/model/model_spec.h"
+#include "core/base/shape.h"
 
 namespace tern {
 

@@ -1,9 +1,37 @@
 #include "core/model/cost.h"
 
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "core/base/status_macros.h"
 #include "core/model/parameter_layout.h"
 
 namespace tern {
+
+namespace {
+
+// With at most kMaxLayers layers and three products a layer no sum reaches 2^63.
+constexpr int64_t kMaxProductFlops = int64_t{1} << 50;
+
+absl::StatusOr<int64_t> BoundedProduct(const LayerSpec& layer, int64_t outputs, int64_t each) {
+  if (each == 0 || outputs <= kMaxProductFlops / each) return outputs * each;
+  return absl::InvalidArgumentError(
+      absl::StrCat("layer '", layer.name, "': ", outputs, " outputs of ", each,
+                   " operations each, expected at most ", kMaxProductFlops, " for one example"));
+}
+
+// Operations for each output of a layer without parameters; for a pooling window its comparisons.
+int64_t OperationsPerOutput(const LayerSpec& layer) {
+  switch (layer.kind) {
+    case LayerKind::kMaxPool2d:
+      return layer.kernel * layer.kernel;
+    case LayerKind::kRelu:
+      return 1;
+    default:
+      return 0;
+  }
+}
+
+}  // namespace
 
 absl::StatusOr<Cost> CountCost(const ModelSpec& spec) {
   TERN_ASSIGN_OR_RETURN(const std::vector<Shape> shapes, InferShapes(spec));
@@ -12,18 +40,18 @@ absl::StatusOr<Cost> CountCost(const ModelSpec& spec) {
   cost.num_parameters = layout.size;
   bool input_gradient_needed = false;
   for (size_t i = 0; i < spec.layers.size(); ++i) {
+    const LayerSpec& layer = spec.layers[i];
     const int64_t outputs = NumElements(shapes[i]);
     const int weight = layout.weight_of_layer[i];
     if (weight < 0) {
-      // One operation an output, or an input for a pooling window's comparisons.
-      const int64_t window = spec.layers[i].kind == LayerKind::kMaxPool2d
-                                 ? spec.layers[i].kernel * spec.layers[i].kernel
-                                 : (spec.layers[i].kind == LayerKind::kRelu ? 1 : 0);
-      cost.forward_flops += outputs * window;
-      cost.training_flops += outputs * (window + (window > 0 ? 1 : 0));
+      TERN_ASSIGN_OR_RETURN(const int64_t forward,
+                            BoundedProduct(layer, outputs, OperationsPerOutput(layer)));
+      cost.forward_flops += forward;
+      cost.training_flops += forward + (forward > 0 ? outputs : 0);
       continue;
     }
-    const int64_t product = 2 * outputs * layout.parameters[static_cast<size_t>(weight)].fan_in;
+    const int64_t fan_in = layout.parameters[static_cast<size_t>(weight)].fan_in;
+    TERN_ASSIGN_OR_RETURN(const int64_t product, BoundedProduct(layer, outputs, 2 * fan_in));
     cost.forward_flops += product + outputs;
     cost.training_flops += (input_gradient_needed ? 3 : 2) * product + 2 * outputs;
     input_gradient_needed = true;

@@ -25,7 +25,8 @@ struct Cost {
   int64_t peak_bytes() const { return std::max({train_bytes, encode_bytes, decode_bytes}); }
 };
 
-// Counts parameters and operations. INVALID_ARGUMENT as InferShapes.
+// Counts parameters and operations. INVALID_ARGUMENT as MakeParameterLayout, or when a layer takes
+// more than 2^50 operations for one example.
 absl::StatusOr<Cost> CountCost(const ModelSpec& spec);
 
 }  // namespace tern

@@ -3,7 +3,6 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "core/base/status_macros.h"
 
 namespace tern {
@@ -100,16 +99,6 @@ absl::Status CheckOutputs(const ModelSpec& spec, const std::vector<Shape>& shape
 }
 
 }  // namespace
-
-std::string BatchShapeString(const Shape& shape) {
-  return absl::StrCat("[N", shape.empty() ? "" : ", ", absl::StrJoin(shape, ", "), "]");
-}
-
-int64_t NumElements(const Shape& shape) {
-  int64_t elements = 1;
-  for (const int64_t dimension : shape) elements *= dimension;
-  return elements;
-}
 
 absl::string_view LayerKindName(LayerKind kind) {
   switch (kind) {

@@ -9,15 +9,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "core/base/shape.h"
 
 namespace tern {
-
-// Dimensions of one example, without the batch: {784}, or {channels, height, width}.
-using Shape = std::vector<int64_t>;
-
-// "[N, 1, 28, 28]": how a batch of `shape` is printed.
-std::string BatchShapeString(const Shape& shape);
-int64_t NumElements(const Shape& shape);
 
 // Persisted and sent by these numbers: never renumber, only append.
 enum class LayerKind : int32_t {

@@ -5,6 +5,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "core/base/random.h"
 #include "core/base/status_macros.h"
 
@@ -23,13 +24,29 @@ Shape WeightShape(const LayerSpec& layer, const Shape& input) {
   }
 }
 
+// The product of a parameter's dimensions, or anything above kMaxElements where it is above: four
+// dimensions that are each allowed can overflow 64 bits.
+int64_t BoundedElements(const Shape& shape) {
+  int64_t elements = 1;
+  for (const int64_t dimension : shape) {
+    if (elements > kMaxElements / dimension) return kMaxElements + 1;
+    elements *= dimension;
+  }
+  return elements;
+}
+
+std::string ShapeString(const Shape& shape) {
+  return absl::StrCat("[", absl::StrJoin(shape, ", "), "]");
+}
+
 absl::Status Append(Parameter parameter, ParameterLayout& layout) {
   parameter.offset = layout.size;
-  parameter.size = NumElements(parameter.shape);
+  parameter.size = BoundedElements(parameter.shape);
   layout.size += parameter.size;
   if (layout.size > kMaxElements) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "parameter '", parameter.name, "': the model has more than ", kMaxElements, " parameters"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("parameter '", parameter.name, "' of shape ", ShapeString(parameter.shape),
+                     ": the model has more than ", kMaxElements, " parameters"));
   }
   layout.parameters.push_back(std::move(parameter));
   return absl::OkStatus();
@@ -70,9 +87,9 @@ absl::StatusOr<ParameterLayout> MakeParameterLayout(const ModelSpec& spec) {
       if (shared == weight) continue;
       return absl::InvalidArgumentError(
           absl::StrCat("layer '", layer.name, "': shares parameters '", name, "' of shape ",
-                       BatchShapeString(shared), " but needs ", BatchShapeString(weight)));
+                       ShapeString(shared), " but needs ", ShapeString(weight)));
     }
-    const int64_t fan_in = NumElements(weight) / weight[0];
+    const int64_t fan_in = BoundedElements(weight) / weight[0];
     TERN_RETURN_IF_ERROR(Append({.name = absl::StrCat(name, ".weight"),
                                  .shape = weight,
                                  .role = ParameterRole::kWeight,

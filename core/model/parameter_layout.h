@@ -36,7 +36,8 @@ struct ParameterLayout {
   std::string CoordinateName(int64_t index) const;
 };
 
-// INVALID_ARGUMENT as InferShapes, or when layers that share parameters disagree on their shape.
+// INVALID_ARGUMENT as InferShapes, when layers that share parameters disagree on their shape, or
+// when there are more than kMaxElements parameters.
 absl::StatusOr<ParameterLayout> MakeParameterLayout(const ModelSpec& spec);
 
 // Weights and biases uniform in ±1/sqrt(fan_in), PyTorch's default for both layer kinds; a function

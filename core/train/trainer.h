@@ -26,7 +26,8 @@ class Trainer {
   // Trains `parameters` (in: the round's model; out: trained) on all of `dataset`. `client` is
   // HashClientId of the client's id; with the plan's seed and round it keys the order of the
   // batches. INVALID_ARGUMENT: the plan cannot be executed, or dataset and model do not fit each
-  // other. One call at a time per Trainer.
+  // other. ABORTED: training diverged (the loss or a parameter is not finite; the step is named).
+  // After an error `parameters` are of no use. One call at a time per Trainer.
   virtual absl::StatusOr<TrainReport> Train(const Plan& plan, uint64_t client,
                                             const Dataset& dataset,
                                             absl::Span<float> parameters) = 0;

@@ -1,0 +1,56 @@
+#include "aggregation/server_optimizer.h"
+
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "core/base/check.h"
+
+namespace tern::aggregation {
+namespace {
+
+class FedAvg final : public ServerOptimizer {
+ public:
+  explicit FedAvg(const ServerOptimizerOptions& options) : learning_rate_(options.learning_rate) {}
+
+  void Apply(absl::Span<float> parameters, absl::Span<const float> aggregate) override {
+    TERN_CHECK(parameters.size() == aggregate.size());
+    for (size_t i = 0; i < parameters.size(); ++i) parameters[i] += learning_rate_ * aggregate[i];
+  }
+
+ private:
+  const float learning_rate_;
+};
+
+struct OptimizerEntry {
+  absl::string_view name;
+  std::unique_ptr<ServerOptimizer> (*make)(const ServerOptimizerOptions&);
+};
+
+constexpr OptimizerEntry kOptimizers[] = {
+    {"fedavg",
+     [](const ServerOptimizerOptions& options) -> std::unique_ptr<ServerOptimizer> {
+       return std::make_unique<FedAvg>(options);
+     }},
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ServerOptimizer>> MakeServerOptimizer(
+    const ServerOptimizerOptions& options) {
+  if (!(options.learning_rate > 0.0f) || !std::isfinite(options.learning_rate)) {
+    return absl::InvalidArgumentError(absl::StrCat("server optimizer '", options.name,
+                                                   "': learning_rate is ", options.learning_rate,
+                                                   ", expected finite and > 0"));
+  }
+  for (const OptimizerEntry& entry : kOptimizers) {
+    if (entry.name == options.name) return entry.make(options);
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "no server optimizer '", options.name, "'; there are ",
+      absl::StrJoin(kOptimizers, ", ", [](std::string* out, const OptimizerEntry& entry) {
+        absl::StrAppend(out, entry.name);
+      })));
+}
+
+}  // namespace tern::aggregation

@@ -1,0 +1,209 @@
+// tern-client: trains on this machine's data for a coordinator, until told to stop.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "client/grpc/grpc_transport.h"
+#include "client/session.h"
+#include "client/stop_signal.h"
+#include "core/base/clock.h"
+#include "core/base/status_macros.h"
+#include "core/data/partition.h"
+#include "core/data/sources.h"
+#include "core/engine/gemm.h"
+#include "core/train/engine_trainer.h"
+#include "core/wire/messages.h"
+
+namespace tern::client {
+namespace {
+
+constexpr int kDone = 0;
+constexpr int kFailed = 1;
+constexpr int kBadArguments = 2;
+
+constexpr char kExamples[] = R"(Examples:
+  tern-client --server 127.0.0.1:9092 --insecure --client-id client-3 \
+              --data fashion_mnist:shard=3/10
+  tern-client --server fl.example.org:9092 --tls-root ca.crt --tls-cert me.crt --tls-key me.key \
+              --client-id sensor-17 --data fashion_mnist:path=/var/lib/images
+
+SIGTERM and SIGINT stop it after the step under way; a second one stops it at once.
+Exit status: 0 task finished or stopped by a signal; 1 refused, failed or gave up; 2 bad arguments.)";
+
+struct Arguments {
+  GrpcTransportOptions transport;
+  SessionOptions session;
+  std::string data;
+  int64_t ram_mb = 0;
+  int64_t give_up_after_s = 600;
+  bool quiet = false;
+};
+
+void AddOptions(CLI::App& app, Arguments& arguments) {
+  app.add_option("--server", arguments.transport.server, "Coordinator, HOST:PORT")
+      ->required()
+      ->type_name("HOST:PORT");
+  app.add_option("--data", arguments.data,
+                 "Examples to train on, NAME[:key=value,...] with the keys path=DIR, shard=I/N and "
+                 "seed=S (of the cut into shards, default 1)")
+      ->required()
+      ->type_name("SPEC");
+  app.add_option("--client-id", arguments.session.client_id,
+                 "Who this is: 1 to 128 printable characters without spaces; with --tls-cert the "
+                 "name in the certificate")
+      ->required()
+      ->type_name("ID");
+  CLI::Option* insecure = app.add_flag("--insecure", arguments.transport.insecure,
+                                       "No TLS: neither encrypted nor authenticated");
+  app.add_option("--tls-root", arguments.transport.root_certificates_file,
+                 "Certificates that vouch for the coordinator (PEM); default: the system's")
+      ->type_name("FILE")
+      ->excludes(insecure);
+  CLI::Option* certificate =
+      app.add_option("--tls-cert", arguments.transport.certificate_file,
+                     "This client's certificate (PEM), where the coordinator demands one")
+          ->type_name("FILE")
+          ->excludes(insecure);
+  CLI::Option* key = app.add_option("--tls-key", arguments.transport.private_key_file,
+                                    "Private key of --tls-cert (PEM, without a password)")
+                         ->type_name("FILE")
+                         ->excludes(insecure)
+                         ->needs(certificate);
+  certificate->needs(key);
+  app.add_option("--ram-mb", arguments.ram_mb,
+                 "Memory that training may use, in MiB; the coordinator refuses plans that need "
+                 "more. Default: not said")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1 << 30));
+  app.add_option("--give-up-after", arguments.give_up_after_s,
+                 "Ends after the coordinator was out of reach for so long")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(0, 1 << 30))
+      ->capture_default_str();
+  app.add_flag("--quiet", arguments.quiet, "Print nothing but warnings and errors");
+  app.set_version_flag("--version", "tern-client " TERN_VERSION);
+  app.footer(kExamples);
+}
+
+// One line per event, whole lines only: other programs read them.
+void Log(absl::string_view message) {
+  const std::string line =
+      absl::StrCat(absl::FormatTime("%Y-%m-%dT%H:%M:%E3S", absl::Now(), absl::LocalTimeZone()), " ",
+                   message, "\n");
+  std::fwrite(line.data(), 1, line.size(), stdout);
+  std::fflush(stdout);
+}
+
+void Complain(absl::string_view message) {
+  const std::string line = absl::StrCat("tern-client: ", message, "\n");
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
+// The client's examples: a view of its shard, and what the view looks into.
+struct Shard {
+  std::unique_ptr<Dataset> all;
+  Partition partition;
+  std::unique_ptr<Dataset> view;
+};
+
+absl::StatusOr<Shard> LoadShard(const ShardSpec& spec) {
+  Shard shard;
+  TERN_ASSIGN_OR_RETURN(shard.all, LoadDataset(spec.source, Split::kTrain));
+  TERN_ASSIGN_OR_RETURN(shard.partition,
+                        PartitionIid(shard.all->size(), spec.num_shards, spec.seed));
+  shard.view = std::make_unique<DatasetView>(shard.all.get(), shard.partition.client(spec.shard));
+  return shard;
+}
+
+// Steps until the session has ended or a signal arrives.
+int Drive(Session& session, StopSignal& stop, bool quiet) {
+  while (true) {
+    const Session::Progress progress = session.Step();
+    const bool failed =
+        progress.next == Session::State::kRefused || progress.next == Session::State::kFailed;
+    if (failed) {
+      Complain(progress.message);
+      return kFailed;
+    }
+    if (!quiet && !progress.message.empty()) Log(progress.message);
+    if (progress.next == Session::State::kFinished) return kDone;
+    if (stop.WaitFor(progress.wait)) {
+      if (!quiet) {
+        Log(absl::StrCat("stopped by signal; ", session.updates_accepted(),
+                         " updates of this client counted"));
+      }
+      return kDone;
+    }
+  }
+}
+
+// What the arguments name, without the data.
+struct Setup {
+  ShardSpec data;
+  std::unique_ptr<Transport> transport;
+};
+
+absl::StatusOr<Setup> SetUp(const Arguments& arguments) {
+  TERN_RETURN_IF_ERROR(ValidateClientId(arguments.session.client_id));
+  Setup setup;
+  TERN_ASSIGN_OR_RETURN(setup.data, ParseShardSpec(arguments.data));
+  TERN_ASSIGN_OR_RETURN(setup.transport, MakeGrpcTransport(arguments.transport));
+  return setup;
+}
+
+absl::StatusOr<int> Run(const Arguments& arguments, const Setup& setup, StopSignal& stop) {
+  TERN_RETURN_IF_ERROR(ApplyKernelTargetFromEnvironment());
+  TERN_ASSIGN_OR_RETURN(const Shard shard, LoadShard(setup.data));
+  if (arguments.transport.insecure) {
+    Complain("warning: --insecure: traffic is neither encrypted nor authenticated");
+  }
+  if (!arguments.quiet) {
+    Log(absl::StrCat("client ", arguments.session.client_id, ": ", shard.view->size(),
+                     " examples of ", setup.data.source.name, ", coordinator at ",
+                     arguments.transport.server, ", kernels for ", KernelTarget()));
+  }
+  EngineTrainer trainer;
+  const MonotonicClock clock;
+  SessionBuffers buffers;
+  Session session(arguments.session, {.transport = setup.transport.get(),
+                                      .trainer = &trainer,
+                                      .dataset = shard.view.get(),
+                                      .clock = &clock,
+                                      .buffers = &buffers});
+  return Drive(session, stop, arguments.quiet);
+}
+
+int Main(int argc, char** argv) {
+  // gRPC's own log says nothing that an error of ours does not; the variable brings it back.
+  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
+  CLI::App app("Trains on this machine's data for a Tern coordinator, until told to stop.");
+  Arguments arguments;
+  AddOptions(app, arguments);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kDone : kBadArguments;
+  }
+  arguments.session.capabilities.ram_bytes = arguments.ram_mb * 1024 * 1024;
+  arguments.session.give_up_after = absl::Seconds(arguments.give_up_after_s);
+  StopSignal stop;  // before anything that starts threads
+  const absl::StatusOr<Setup> setup = SetUp(arguments);
+  if (!setup.ok()) {
+    Complain(setup.status().message());
+    return kBadArguments;
+  }
+  const absl::StatusOr<int> status = Run(arguments, *setup, stop);
+  if (status.ok()) return *status;
+  Complain(status.status().message());
+  return kFailed;
+}
+
+}  // namespace
+}  // namespace tern::client
+
+int main(int argc, char** argv) { return tern::client::Main(argc, argv); }

@@ -1,0 +1,32 @@
+// The table of decoders: apart from the encoders and from the grammar, so that a device links one
+// direction only.
+#include "compression/codec.h"
+#include "compression/none.h"
+#include "compression/quantize.h"
+#include "core/base/check.h"
+
+namespace tern::compression {
+namespace {
+
+struct DecoderEntry {
+  absl::string_view stage;
+  std::unique_ptr<Decoder> (*make)(const StageSpec&);
+};
+
+constexpr DecoderEntry kDecoders[] = {
+    {"none", MakeNoneDecoder},
+    {"quantize", MakeQuantizeDecoder},
+};
+
+}  // namespace
+
+std::unique_ptr<Decoder> MakeDecoder(const CodecSpec& spec) {
+  // No stage takes what another gives, so a pipeline that parses is one stage.
+  TERN_CHECK(spec.stages.size() == 1);
+  for (const DecoderEntry& entry : kDecoders) {
+    if (entry.stage == spec.stages[0].name) return entry.make(spec.stages[0]);
+  }
+  CheckFailed("a spec that ParseCodec returned", __FILE__, __LINE__);
+}
+
+}  // namespace tern::compression

@@ -1,0 +1,19 @@
+// 2-D convolution (cross-correlation, as in PyTorch): Y [N, out, h', w'] of X [N, in, h, w],
+// W [out, in, kernel, kernel], b [out]; zeros around the image.
+//
+// Runs example by example as matrix products with the image's columns (im2col; Chellapilla et al.
+// 2006), a few output rows at a time so that the columns need little memory.
+#ifndef TERN_CORE_ENGINE_CONV2D_H_
+#define TERN_CORE_ENGINE_CONV2D_H_
+
+#include "core/engine/layer_kernel.h"
+
+namespace tern {
+
+int64_t Conv2dWorkspaceFloats(const LayerShape& shape, int64_t batch_size);
+void Conv2dForward(const LayerShape& shape, const ForwardCall& call);
+void Conv2dBackward(const LayerShape& shape, const BackwardCall& call);
+
+}  // namespace tern
+
+#endif  // TERN_CORE_ENGINE_CONV2D_H_

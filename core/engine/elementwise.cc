@@ -1,0 +1,118 @@
+#include "core/engine/elementwise.h"
+
+#include "core/engine/simd_targets.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "core/engine/elementwise.cc"
+#include "hwy/foreach_target.h"
+// foreach_target.h comes first.
+#include "core/engine/simd-inl.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tern {
+namespace HWY_NAMESPACE {
+
+void FillOnTarget(float value, int64_t count, float* HWY_RESTRICT out) {
+  const FloatTag d;
+  const auto vector = hn::Set(d, value);
+  ForEachVector(count, [&](int64_t i, auto lanes) HWY_ATTR { lanes.Store(vector, out + i); });
+}
+
+void ReluOnTarget(const float* in, int64_t count, float* out) {
+  const auto zero = hn::Zero(FloatTag());
+  ForEachVector(count, [&](int64_t i, auto lanes) HWY_ATTR {
+    const auto x = lanes.Load(in + i);
+    lanes.Store(hn::IfThenZeroElse(hn::Lt(x, zero), x), out + i);
+  });
+}
+
+void ReluGradientOnTarget(const float* output, int64_t count, float* HWY_RESTRICT gradient) {
+  const auto zero = hn::Zero(FloatTag());
+  ForEachVector(count, [&](int64_t i, auto lanes) HWY_ATTR {
+    const auto active = hn::Gt(lanes.Load(output + i), zero);
+    lanes.Store(hn::IfThenElseZero(active, lanes.Load(gradient + i)), gradient + i);
+  });
+}
+
+void AddScaledOnTarget(float scale, const float* x, int64_t count, float* HWY_RESTRICT y) {
+  const auto factor = hn::Set(FloatTag(), scale);
+  ForEachVector(count, [&](int64_t i, auto lanes) HWY_ATTR {
+    lanes.Store(hn::MulAdd(factor, lanes.Load(x + i), lanes.Load(y + i)), y + i);
+  });
+}
+
+float SumOnTarget(const float* x, int64_t count) {
+  const FloatTag d;
+  auto sum = hn::Zero(d);
+  ForEachVector(count,
+                [&](int64_t i, auto lanes) HWY_ATTR { sum = hn::Add(sum, lanes.Load(x + i)); });
+  return hn::GetLane(hn::SumOfLanes(d, sum));
+}
+
+bool AllFiniteOnTarget(const float* x, int64_t count) {
+  const FloatTag d;
+  const auto zero = hn::Zero(d);
+  // Zero times anything finite is zero, else not a number, and that stays in a sum.
+  auto sum = zero;
+  ForEachVector(count, [&](int64_t i, auto lanes)
+                           HWY_ATTR { sum = hn::MulAdd(lanes.Load(x + i), zero, sum); });
+  return hn::AllTrue(d, hn::Eq(sum, zero));
+}
+
+void ColumnSumsOnTarget(const float* x, int64_t rows, int64_t columns, float scale, bool accumulate,
+                        float* HWY_RESTRICT sums) {
+  const FloatTag d;
+  const auto factor = hn::Set(d, scale);
+  ForEachVector(columns, [&](int64_t j, auto lanes) HWY_ATTR {
+    auto sum = hn::Zero(d);
+    for (int64_t i = 0; i < rows; ++i) sum = hn::Add(sum, lanes.Load(x + i * columns + j));
+    const auto before = accumulate ? lanes.Load(sums + j) : hn::Zero(d);
+    lanes.Store(hn::MulAdd(factor, sum, before), sums + j);
+  });
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace tern
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace tern {
+
+HWY_EXPORT(FillOnTarget);
+HWY_EXPORT(ReluOnTarget);
+HWY_EXPORT(ReluGradientOnTarget);
+HWY_EXPORT(AddScaledOnTarget);
+HWY_EXPORT(SumOnTarget);
+HWY_EXPORT(AllFiniteOnTarget);
+HWY_EXPORT(ColumnSumsOnTarget);
+
+void Fill(float value, int64_t count, float* out) {
+  HWY_DYNAMIC_DISPATCH(FillOnTarget)(value, count, out);
+}
+
+void Relu(const float* in, int64_t count, float* out) {
+  HWY_DYNAMIC_DISPATCH(ReluOnTarget)(in, count, out);
+}
+
+void ReluGradient(const float* output, int64_t count, float* gradient) {
+  HWY_DYNAMIC_DISPATCH(ReluGradientOnTarget)(output, count, gradient);
+}
+
+void AddScaled(float scale, const float* x, int64_t count, float* y) {
+  HWY_DYNAMIC_DISPATCH(AddScaledOnTarget)(scale, x, count, y);
+}
+
+float Sum(const float* x, int64_t count) { return HWY_DYNAMIC_DISPATCH(SumOnTarget)(x, count); }
+
+bool AllFinite(const float* x, int64_t count) {
+  return HWY_DYNAMIC_DISPATCH(AllFiniteOnTarget)(x, count);
+}
+
+void ColumnSums(const float* x, int64_t rows, int64_t columns, float scale, bool accumulate,
+                float* sums) {
+  HWY_DYNAMIC_DISPATCH(ColumnSumsOnTarget)(x, rows, columns, scale, accumulate, sums);
+}
+
+}  // namespace tern
+#endif  // HWY_ONCE

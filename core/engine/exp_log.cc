@@ -1,0 +1,77 @@
+#include "core/engine/exp_log.h"
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+namespace tern {
+namespace {
+
+constexpr double kInverseLn2 = 0x1.71547652b82fep+0;
+// ln 2 in two parts; the high one times a number of 11 bits is exact.
+constexpr double kLn2High = 0x1.62e42fee00000p-1;
+constexpr double kLn2Low = 0x1.a39ef35793c76p-33;
+constexpr int64_t kMantissaBits = 52;
+constexpr int64_t kExponentBias = 1023;
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+// 1 / degree!, and 1 / (2 term + 3).
+constexpr std::array<double, 14> kExpSeries = [] {
+  std::array<double, 14> series = {1.0};
+  double factorial = 1.0;
+  for (size_t degree = 1; degree < series.size(); ++degree) {
+    factorial *= static_cast<double>(degree);
+    series[degree] = 1.0 / factorial;
+  }
+  return series;
+}();
+constexpr std::array<double, 10> kArtanhSeries = [] {
+  std::array<double, 10> series = {};
+  for (size_t term = 0; term < series.size(); ++term) {
+    series[term] = 1.0 / static_cast<double>(2 * term + 3);
+  }
+  return series;
+}();
+
+double PowerOfTwo(int64_t exponent) {
+  return std::bit_cast<double>((exponent + kExponentBias) << kMantissaBits);
+}
+
+}  // namespace
+
+// exp(x) = 2^n exp(r) with |r| <= ln(2) / 2; the Taylor series of exp(r) to degree 13 has a
+// remainder below 5e-18.
+double Exp(double x) {
+  if (!(x >= -708.0)) return x < -708.0 ? 0.0 : kNan;
+  if (x > 709.0) return kInfinity;
+  const auto n = static_cast<int64_t>(x * kInverseLn2 + (x < 0 ? -0.5 : 0.5));
+  const double r = (x - static_cast<double>(n) * kLn2High) - static_cast<double>(n) * kLn2Low;
+  double sum = 0.0;
+  for (size_t degree = kExpSeries.size(); degree-- > 0;) sum = sum * r + kExpSeries[degree];
+  return sum * PowerOfTwo(n);
+}
+
+// x = 2^n m with m in [sqrt(1/2), sqrt(2)); log(m) = 2 artanh(s), s = (m - 1) / (m + 1), whose
+// series to s^21 has a remainder below 1e-18.
+double Log(double x) {
+  if (!(x > 0.0 && x < kInfinity)) return kNan;
+  const auto bits = std::bit_cast<int64_t>(x);
+  int64_t n = (bits >> kMantissaBits) - kExponentBias;
+  double m = std::bit_cast<double>((bits & ((int64_t{1} << kMantissaBits) - 1)) |
+                                   (kExponentBias << kMantissaBits));
+  if (m > 0x1.6a09e667f3bcdp+0) {
+    m *= 0.5;
+    ++n;
+  }
+  const double s = (m - 1.0) / (m + 1.0);
+  const double square = s * s;
+  double sum = 0.0;
+  for (size_t term = kArtanhSeries.size(); term-- > 0;) sum = (sum + kArtanhSeries[term]) * square;
+  const double log_m = 2.0 * s + 2.0 * s * sum;
+  return static_cast<double>(n) * kLn2High + (static_cast<double>(n) * kLn2Low + log_m);
+}
+
+}  // namespace tern

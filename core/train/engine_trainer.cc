@@ -1,0 +1,93 @@
+#include "core/train/engine_trainer.h"
+
+#include <cmath>
+#include <numeric>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/random.h"
+#include "core/base/status_macros.h"
+#include "core/engine/elementwise.h"
+#include "core/train/fit.h"
+
+namespace tern {
+namespace {
+
+absl::Status Diverged(const TrainOptions& options, int64_t step, absl::string_view what) {
+  return absl::AbortedError(absl::StrCat("training diverged at step ", step, ": ", what,
+                                         " not finite; lower learning_rate, which is ",
+                                         options.learning_rate));
+}
+
+}  // namespace
+
+absl::StatusOr<TrainReport> EngineTrainer::Train(const Plan& plan, uint64_t client,
+                                                 const Dataset& dataset,
+                                                 absl::Span<float> parameters) {
+  TERN_RETURN_IF_ERROR(ValidateTrainOptions(plan.train));
+  TERN_RETURN_IF_ERROR(Prepare(plan));
+  TERN_RETURN_IF_ERROR(CheckFit(plan.model, *program_, dataset, parameters));
+  RandomStream random({.seed = plan.seed,
+                       .round = plan.round,
+                       .client = client,
+                       .purpose = RandomPurpose::kBatchOrder});
+  order_.resize(static_cast<size_t>(dataset.size()));
+  std::iota(order_.begin(), order_.end(), 0);
+  TrainReport report = {.num_examples = dataset.size(), .train_bytes = HeldBytes()};
+  double total_loss = 0.0;
+  for (int64_t epoch = 0; epoch < plan.train.local_epochs; ++epoch) {
+    random.Shuffle(absl::MakeSpan(order_));
+    TERN_RETURN_IF_ERROR(TrainEpoch(plan, dataset, parameters, report, total_loss));
+  }
+  // The loss of a step tells of the parameters before it.
+  if (!AllFinite(parameters.data(), program_->layout().size)) {
+    return Diverged(plan.train, report.local_steps, "parameters are");
+  }
+  report.train_loss = total_loss / static_cast<double>(report.local_steps);
+  return report;
+}
+
+absl::Status EngineTrainer::Prepare(const Plan& plan) {
+  if (program_.has_value() && program_->batch_size() == plan.train.batch_size &&
+      model_ == plan.model) {
+    return absl::OkStatus();
+  }
+  TERN_ASSIGN_OR_RETURN(Program program, Program::Compile(plan.model, plan.train.batch_size));
+  // The old buffers go before the new ones come.
+  program_.reset();
+  arena_ = AlignedFloats();
+  inputs_ = AlignedFloats();
+  TERN_ASSIGN_OR_RETURN(arena_, AlignedFloats::Allocate(program.arena_floats()));
+  TERN_ASSIGN_OR_RETURN(
+      inputs_, AlignedFloats::Allocate(plan.train.batch_size * NumElements(plan.model.input)));
+  labels_.resize(static_cast<size_t>(plan.train.batch_size));
+  model_ = plan.model;
+  program_ = std::move(program);
+  return absl::OkStatus();
+}
+
+absl::Status EngineTrainer::TrainEpoch(const Plan& plan, const Dataset& dataset,
+                                       absl::Span<float> parameters, TrainReport& report,
+                                       double& total_loss) {
+  const auto example_floats = static_cast<size_t>(NumElements(plan.model.input));
+  for (size_t begin = 0; begin < order_.size(); begin += labels_.size()) {
+    // The last batch of an epoch may be smaller.
+    const auto indices = absl::MakeConstSpan(order_).subspan(begin, labels_.size());
+    const auto inputs = inputs_.span().first(indices.size() * example_floats);
+    const auto labels = absl::MakeSpan(labels_).first(indices.size());
+    dataset.Gather(indices, inputs, labels);
+    const float loss = program_->Step(parameters, {.inputs = inputs, .labels = labels},
+                                      arena_.span(), {.learning_rate = plan.train.learning_rate});
+    ++report.local_steps;
+    if (!std::isfinite(loss)) return Diverged(plan.train, report.local_steps, "the loss is");
+    total_loss += static_cast<double>(loss);
+  }
+  return absl::OkStatus();
+}
+
+int64_t EngineTrainer::HeldBytes() const {
+  const int64_t floats = program_->layout().size + arena_.size() + inputs_.size();
+  return floats * static_cast<int64_t>(sizeof(float)) +
+         static_cast<int64_t>((labels_.size() + order_.size()) * sizeof(int32_t));
+}
+
+}  // namespace tern

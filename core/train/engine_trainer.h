@@ -1,0 +1,45 @@
+// Local training on Tern's own engine.
+#ifndef TERN_CORE_TRAIN_ENGINE_TRAINER_H_
+#define TERN_CORE_TRAIN_ENGINE_TRAINER_H_
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "core/engine/aligned_floats.h"
+#include "core/engine/program.h"
+#include "core/train/trainer.h"
+
+namespace tern {
+
+// Keeps the compiled program and its memory from one plan to the next of the same model and batch
+// size, and the order of examples; allocates only when one of them changes or grows. One thread at
+// a time.
+class EngineTrainer final : public Trainer {
+ public:
+  // As Trainer::Train. Each epoch goes over the examples in a new order, all drawn from one stream
+  // of random numbers; the last batch may be smaller. RESOURCE_EXHAUSTED: there is not enough
+  // memory (PlanCost says how much it takes).
+  absl::StatusOr<TrainReport> Train(const Plan& plan, uint64_t client, const Dataset& dataset,
+                                    absl::Span<float> parameters) override;
+
+ private:
+  absl::Status Prepare(const Plan& plan);
+  // One pass over the examples in the order of order_; adds its steps and losses.
+  absl::Status TrainEpoch(const Plan& plan, const Dataset& dataset, absl::Span<float> parameters,
+                          TrainReport& report, double& total_loss);
+  int64_t HeldBytes() const;
+
+  ModelSpec model_;  // that program_ was compiled from
+  std::optional<Program> program_;
+  AlignedFloats arena_;
+  AlignedFloats inputs_;         // of a batch
+  std::vector<int32_t> labels_;  // of a batch
+  std::vector<int32_t> order_;   // of the dataset's examples
+};
+
+}  // namespace tern
+
+#endif  // TERN_CORE_TRAIN_ENGINE_TRAINER_H_

@@ -1,0 +1,21 @@
+// What a plan costs the device that trains it, known before it runs.
+#ifndef TERN_CORE_TRAIN_PLAN_COST_H_
+#define TERN_CORE_TRAIN_PLAN_COST_H_
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "core/model/cost.h"
+#include "core/train/plan.h"
+
+namespace tern {
+
+// Parameters, operations, and train_bytes: what EngineTrainer holds while it trains the plan on
+// `num_examples` examples, parameters included (the few kilobytes of the compiled program are not
+// counted). The other phases are not a matter of training, their memory stays 0. INVALID_ARGUMENT
+// as Program::Compile.
+absl::StatusOr<Cost> PlanCost(const Plan& plan, int64_t num_examples = 0);
+
+}  // namespace tern
+
+#endif  // TERN_CORE_TRAIN_PLAN_COST_H_

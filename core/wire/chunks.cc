@@ -1,0 +1,75 @@
+#include "core/wire/chunks.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/crc32c.h"
+#include "core/base/status_macros.h"
+
+namespace tern {
+
+absl::Status SendChunks(absl::string_view bytes, uint64_t offset, absl::string_view lease_id,
+                        const std::function<absl::Status(const Chunk&)>& send) {
+  if (offset > bytes.size()) {
+    return absl::OutOfRangeError(
+        absl::StrCat("offset ", offset, " is past the end of ", bytes.size(), " bytes"));
+  }
+  Chunk chunk = {.lease_id = std::string(lease_id), .total_bytes = bytes.size(), .offset = offset};
+  // At least one chunk, so that a receiver who has everything is told so.
+  do {
+    const uint64_t size = std::min<uint64_t>(kMaxChunkBytes, bytes.size() - chunk.offset);
+    chunk.data.assign(bytes.data() + chunk.offset, size);
+    chunk.crc32c = Crc32c(chunk.data);
+    TERN_RETURN_IF_ERROR(send(chunk));
+    chunk.lease_id.clear();
+    chunk.total_bytes = 0;
+    chunk.offset += size;
+  } while (chunk.offset < bytes.size());
+  return absl::OkStatus();
+}
+
+absl::Status ChunkAssembler::Start(const Chunk& chunk) {
+  if (chunk.total_bytes == 0) {
+    return absl::InvalidArgumentError("first chunk: total_bytes is 0, expected the whole length");
+  }
+  if (chunk.total_bytes > max_bytes_) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "first chunk: total_bytes is ", chunk.total_bytes, ", expected at most ", max_bytes_));
+  }
+  total_bytes_ = chunk.total_bytes;
+  return absl::OkStatus();
+}
+
+absl::Status ChunkAssembler::Add(const Chunk& chunk) {
+  const bool first = total_bytes_ == 0;
+  if (first) TERN_RETURN_IF_ERROR(Start(chunk));
+  if (chunk.offset != out_->size() || chunk.offset > total_bytes_) {
+    return absl::InvalidArgumentError(absl::StrCat("chunk at offset ", chunk.offset, " of ",
+                                                   total_bytes_, ", expected offset ",
+                                                   out_->size()));
+  }
+  const uint64_t missing = total_bytes_ - chunk.offset;
+  const uint64_t longest = std::min(kMaxChunkBytes, missing);
+  // An empty piece says that there is nothing more to send; any other would make a stream endless.
+  const uint64_t shortest = first && missing == 0 ? 0 : 1;
+  if (chunk.data.size() < shortest || chunk.data.size() > longest) {
+    return absl::InvalidArgumentError(absl::StrCat("chunk at offset ", chunk.offset, " has ",
+                                                   chunk.data.size(), " bytes, expected ", shortest,
+                                                   " to ", longest));
+  }
+  if (Crc32c(chunk.data) != chunk.crc32c) {
+    return absl::DataLossError(absl::StrCat("chunk at offset ", chunk.offset,
+                                            " has a wrong checksum: damaged on its way"));
+  }
+  out_->append(chunk.data);
+  return absl::OkStatus();
+}
+
+absl::Status ChunkAssembler::Finish() const {
+  if (total_bytes_ == 0) return absl::DataLossError("the stream ended before its first chunk");
+  if (out_->size() == total_bytes_) return absl::OkStatus();
+  return absl::DataLossError(
+      absl::StrCat("the stream ended after ", out_->size(), " of ", total_bytes_, " bytes"));
+}
+
+}  // namespace tern

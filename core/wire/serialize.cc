@@ -1,0 +1,92 @@
+#include "core/wire/serialize.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/check.h"
+#include "core/wire/proto_conversion.h"
+
+namespace tern {
+namespace {
+
+// The message of a value.
+template <typename T>
+struct MessageOf;
+// clang-format off
+template <> struct MessageOf<ModelSpec> { using Type = v1::ModelSpec; };
+template <> struct MessageOf<CheckInRequest> { using Type = v1::CheckInRequest; };
+template <> struct MessageOf<CheckInReply> { using Type = v1::CheckInReply; };
+template <> struct MessageOf<FetchModelRequest> { using Type = v1::FetchModelRequest; };
+template <> struct MessageOf<Chunk> { using Type = v1::Chunk; };
+template <> struct MessageOf<Update> { using Type = v1::Update; };
+template <> struct MessageOf<SubmitUpdateReply> { using Type = v1::SubmitUpdateReply; };
+template <> struct MessageOf<ReportFailureRequest> { using Type = v1::ReportFailureRequest; };
+template <> struct MessageOf<ReportFailureReply> { using Type = v1::ReportFailureReply; };
+// clang-format on
+
+// Protobuf's own bound on one message.
+constexpr uint64_t kMaxMessageBytes = std::numeric_limits<int32_t>::max();
+
+// Maps in the order of their keys: the same value always has the same bytes, which is how an update
+// that is sent twice is recognised.
+std::string SerializeMessage(const google::protobuf::MessageLite& message) {
+  std::string bytes;
+  bytes.reserve(message.ByteSizeLong());
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  google::protobuf::io::CodedOutputStream output(&stream);
+  output.SetSerializationDeterministic(true);
+  TERN_CHECK(message.SerializeToCodedStream(&output));
+  output.Trim();
+  return bytes;
+}
+
+}  // namespace
+
+template <typename T>
+std::string Serialize(const T& value) {
+  typename MessageOf<T>::Type message;
+  ToProto(value, message);
+  return SerializeMessage(message);
+}
+
+std::string Serialize(Update&& update) {
+  v1::Update message;
+  ToProto(std::move(update), message);
+  return SerializeMessage(message);
+}
+
+template <typename T>
+absl::StatusOr<T> Parse(absl::string_view bytes) {
+  typename MessageOf<T>::Type message;
+  if (bytes.size() > kMaxMessageBytes) {
+    return absl::InvalidArgumentError(absl::StrCat(message.GetTypeName(), " of ", bytes.size(),
+                                                   " bytes, expected at most ", kMaxMessageBytes));
+  }
+  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(bytes.size(), " bytes that are not a message ", message.GetTypeName()));
+  }
+  return FromProto(std::move(message));
+}
+
+#define TERN_SERIALIZABLE(T)                   \
+  template std::string Serialize<T>(const T&); \
+  template absl::StatusOr<T> Parse<T>(absl::string_view)
+
+TERN_SERIALIZABLE(ModelSpec);
+TERN_SERIALIZABLE(CheckInRequest);
+TERN_SERIALIZABLE(CheckInReply);
+TERN_SERIALIZABLE(FetchModelRequest);
+TERN_SERIALIZABLE(Chunk);
+TERN_SERIALIZABLE(Update);
+TERN_SERIALIZABLE(SubmitUpdateReply);
+TERN_SERIALIZABLE(ReportFailureRequest);
+TERN_SERIALIZABLE(ReportFailureReply);
+
+#undef TERN_SERIALIZABLE
+
+}  // namespace tern

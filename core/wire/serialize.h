@@ -1,0 +1,31 @@
+// Values to bytes and back, for whoever has no protobuf in his hands: the in-process transport,
+// updates that travel in chunks, files. The bytes are those that the gRPC transport sends.
+//
+// Parsing checks everything that can be checked without knowing the task: INVALID_ARGUMENT names
+// the field.
+#ifndef TERN_CORE_WIRE_SERIALIZE_H_
+#define TERN_CORE_WIRE_SERIALIZE_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "core/model/model_spec.h"
+#include "core/wire/messages.h"
+
+namespace tern {
+
+// For T one of CheckInRequest, CheckInReply, FetchModelRequest, Chunk, Update, SubmitUpdateReply,
+// ReportFailureRequest, ReportFailureReply, ModelSpec.
+template <typename T>
+std::string Serialize(const T& value);
+
+// The same bytes, without holding the frames a third time.
+std::string Serialize(Update&& update);
+
+template <typename T>
+absl::StatusOr<T> Parse(absl::string_view bytes);
+
+}  // namespace tern
+
+#endif  // TERN_CORE_WIRE_SERIALIZE_H_

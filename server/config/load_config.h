@@ -1,0 +1,47 @@
+// A configuration file as the values that programs work with. tern-sim and tern-server read the
+// same file, and each takes what concerns it.
+#ifndef TERN_SERVER_CONFIG_LOAD_CONFIG_H_
+#define TERN_SERVER_CONFIG_LOAD_CONFIG_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "core/data/sources.h"
+#include "server/task.h"
+
+namespace tern::server {
+
+// How the coordinator is reached. PEM files; empty: not given.
+struct ServerOptions {
+  std::string listen;  // HOST:PORT
+  std::string certificate_file;
+  std::string private_key_file;
+  std::string client_ca_file;
+};
+
+struct LoadedConfig {
+  uint64_t seed = 1;
+  DataSource data;
+  std::string partition_kind;
+  int64_t num_clients = 0;
+  Task task;
+  int64_t evaluate_every = 1;  // rounds; 0: never
+  ServerOptions server;
+  std::string resolved_yaml;  // every field; loads to the same configuration
+  std::string config_hash;    // SHA-256 of resolved_yaml, in hex
+};
+
+// Reads `path`, applies `overrides` ("task.num_rounds=5") in order, and checks everything that can
+// be checked without the data. Files that the configuration names are relative to the working
+// directory. Errors name file, line and field, or the override.
+//
+// NOT_FOUND: no such file, or an unknown name. UNIMPLEMENTED: what this version cannot do.
+// Otherwise INVALID_ARGUMENT, or as ReadModelFile.
+absl::StatusOr<LoadedConfig> LoadConfig(const std::string& path,
+                                        const std::vector<std::string>& overrides);
+
+}  // namespace tern::server
+
+#endif  // TERN_SERVER_CONFIG_LOAD_CONFIG_H_

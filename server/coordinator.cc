@@ -1,0 +1,361 @@
+#include "server/coordinator.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "compression/frame.h"
+#include "core/base/crc32c.h"
+#include "core/base/status_macros.h"
+#include "core/crypto/sha256.h"
+#include "core/model/parameter_layout.h"
+#include "server/device_cost.h"
+
+namespace tern::server {
+namespace {
+
+// Room for everything in an update but its frame.
+constexpr int64_t kUpdateEnvelopeBytes = 64 * 1024;
+constexpr size_t kMaxClientIdBytes = 128;
+
+bool IsClientId(absl::string_view id) {
+  return !id.empty() && id.size() <= kMaxClientIdBytes &&
+         std::all_of(id.begin(), id.end(),
+                     [](char c) { return absl::ascii_isgraph(static_cast<unsigned char>(c)); });
+}
+
+absl::StatusOr<std::shared_ptr<const Model>> MakeModel(uint64_t version,
+                                                       std::vector<float> parameters) {
+  auto model = std::make_shared<Model>();
+  model->version = version;
+  model->parameters = std::move(parameters);
+  model->hash = ModelHash(model->parameters);
+  const auto encoder = compression::MakeEncoder(*compression::ParseCodec("none"));
+  TERN_ASSIGN_OR_RETURN(model->frame,
+                        compression::EncodeFrame(*encoder, model->parameters, version, {}));
+  return model;
+}
+
+Refusal MakeRefusal(RefusalReason reason, std::string message) {
+  return {.reason = reason, .message = std::move(message)};
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Create(Task task, Parts parts) {
+  TERN_RETURN_IF_ERROR(ValidateTask(task));
+  TERN_ASSIGN_OR_RETURN(const ParameterLayout layout, MakeParameterLayout(task.model));
+  TERN_ASSIGN_OR_RETURN(const Cost cost, DeviceCost(task.model, task.train, task.codec_up));
+  std::vector<float> parameters = std::move(task.initial_parameters);
+  if (parameters.empty()) parameters = InitialParameters(layout, task.seed);
+  TERN_ASSIGN_OR_RETURN(std::shared_ptr<const Model> model, MakeModel(0, std::move(parameters)));
+  std::unique_ptr<Coordinator> coordinator(
+      new Coordinator(std::move(task), std::move(parts), layout, cost));
+  MutexLock lock(coordinator->mutex_);
+  coordinator->model_ = std::move(model);
+  return coordinator;
+}
+
+Coordinator::Coordinator(Task task, Parts parts, const ParameterLayout& layout, const Cost& cost)
+    : task_(std::move(task)),
+      parts_(std::move(parts)),
+      cost_(cost),
+      max_update_bytes_(compression::MakeEncoder(*compression::ParseCodec(task_.codec_up))
+                            ->MaxEncodedBytes(layout.size) +
+                        compression::kFrameHeaderBytes + kUpdateEnvelopeBytes),
+      validator_(task_.codec_up,
+                 {.decode = {.count = layout.size, .max_abs_value = task_.max_update_abs},
+                  .max_num_examples = task_.max_num_examples}),
+      accumulators_(task_.aggregator, task_.Limits(layout.size)),
+      optimizer_(*aggregation::MakeServerOptimizer(task_.optimizer)),
+      pace_(task_.seed, parts_.clock->Now()) {}
+
+std::optional<Refusal> Coordinator::Refuse(const CheckInRequest& request) const {
+  if (request.min_protocol_version > kProtocolVersion ||
+      request.max_protocol_version < kProtocolVersion) {
+    return MakeRefusal(
+        RefusalReason::kUnsupportedProtocol,
+        absl::StrCat("the device speaks protocol versions ", request.min_protocol_version, " to ",
+                     request.max_protocol_version, ", this coordinator version ", kProtocolVersion,
+                     "; update the older of the two"));
+  }
+  if (!IsClientId(request.client_id)) {
+    return MakeRefusal(RefusalReason::kInvalidIdentity,
+                       absl::StrCat("a client id is 1 to ", kMaxClientIdBytes,
+                                    " printable ASCII characters without spaces"));
+  }
+  if (request.num_examples < 1) {
+    return MakeRefusal(RefusalReason::kNoExamples,
+                       absl::StrCat("the device holds ", request.num_examples,
+                                    " examples, a client needs at least 1"));
+  }
+  return RefuseCapabilities(request.capabilities, task_.model, task_.codec_up, cost_);
+}
+
+CheckInReply Coordinator::CheckIn(const CheckInRequest& request) {
+  if (std::optional<Refusal> refusal = Refuse(request)) return *std::move(refusal);
+  MutexLock lock(mutex_);
+  CloseRoundIfDue();
+  if (rounds_closed_ == task_.num_rounds) {
+    return TaskFinished{.task = task_.name, .num_rounds = static_cast<uint64_t>(rounds_closed_)};
+  }
+  if (draining_) {
+    return MakeRefusal(RefusalReason::kShuttingDown, "the coordinator is being stopped");
+  }
+  available_.insert(request.client_id);
+  OpenRoundIfPossible();
+  if (round_ == nullptr) {
+    return ComeBack{.retry_after = RetryAfter(),
+                    .reason = absl::StrCat("waiting for devices: ", available_.size(), " of ",
+                                           task_.MinAvailable(), " are here")};
+  }
+  Member* member = round_->FindClient(request.client_id);
+  if (member == nullptr) {
+    return ComeBack{.retry_after = RetryAfter(),
+                    .reason = absl::StrCat("not selected for round ", round_->number())};
+  }
+  if (member->state != LeaseState::kSelected && member->state != LeaseState::kGranted) {
+    return ComeBack{.retry_after = RetryAfter(),
+                    .reason = absl::StrCat("done with round ", round_->number())};
+  }
+  round_->SetState(*member, LeaseState::kGranted);
+  return MakeLease(*round_, *member);
+}
+
+Lease Coordinator::MakeLease(const Round& round, const Member& member) const {
+  return {.lease_id = member.lease_id,
+          .task = task_.name,
+          .plan = {.model = task_.model,
+                   .train = task_.train,
+                   .codec = task_.codec_up,
+                   .seed = task_.seed,
+                   .round = round.number()},
+          .model_version = round.base()->version,
+          .base_hash = round.base()->hash,
+          .model_bytes = static_cast<int64_t>(round.base()->frame.size()),
+          .deadline = round.deadline - parts_.clock->Now()};
+}
+
+absl::Duration Coordinator::RetryAfter() { return pace_.RetryAfter(parts_.clock->Now()); }
+
+absl::StatusOr<Member*> Coordinator::FindOpenLease(absl::string_view lease_id) {
+  if (round_ != nullptr) {
+    if (Member* member = round_->FindLease(lease_id)) return member;
+  }
+  if (previous_ != nullptr && previous_->FindLease(lease_id) != nullptr) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("round ", previous_->number(), " is closed; check in again"));
+  }
+  return absl::NotFoundError("no such lease, or one of a round long closed; check in again");
+}
+
+absl::StatusOr<std::shared_ptr<const Model>> Coordinator::FetchModel(absl::string_view lease_id) {
+  MutexLock lock(mutex_);
+  CloseRoundIfDue();
+  TERN_RETURN_IF_ERROR(FindOpenLease(lease_id).status());
+  ++round_->models_fetched;
+  return round_->base();
+}
+
+std::optional<absl::StatusOr<SubmitUpdateReply>> Coordinator::AnswerKnown(
+    absl::string_view lease_id, uint32_t digest, int64_t bytes) {
+  Member* member = nullptr;
+  uint64_t round = 0;
+  for (Round* candidate : {round_.get(), previous_.get()}) {
+    if (candidate == nullptr || member != nullptr) continue;
+    member = candidate->FindLease(lease_id);
+    round = candidate->number();
+  }
+  if (member != nullptr && member->state == LeaseState::kAccepted) {
+    if (member->digest == digest && member->bytes == bytes) {
+      return SubmitUpdateReply{.round = round, .retry_after = RetryAfter()};
+    }
+    return absl::AlreadyExistsError(
+        "this lease was used for another update; the first one stays, check in again");
+  }
+  const absl::StatusOr<Member*> open = FindOpenLease(lease_id);
+  if (!open.ok()) return open.status();
+  switch ((*open)->state) {
+    case LeaseState::kAccumulating:
+      return absl::UnavailableError("an upload under this lease is being added; try again");
+    case LeaseState::kFailed:
+      return absl::FailedPreconditionError("this lease was given back; check in again");
+    default:
+      return std::nullopt;
+  }
+}
+
+absl::StatusOr<SubmitUpdateReply> Coordinator::SubmitUpdate(absl::string_view lease_id,
+                                                            absl::string_view update) {
+  const uint32_t digest = Crc32c(update);
+  const auto bytes = static_cast<int64_t>(update.size());
+  LeaseTerms terms{.lease_id = std::string(lease_id)};
+  {
+    MutexLock lock(mutex_);
+    CloseRoundIfDue();
+    if (auto answer = AnswerKnown(lease_id, digest, bytes)) return *std::move(answer);
+    terms.base_hash = round_->base()->hash;
+    terms.model_version = round_->base()->version;
+  }
+  absl::StatusOr<ValidatedUpdate> validated = validator_.Validate(update, terms);
+  {
+    MutexLock lock(mutex_);
+    CloseRoundIfDue();
+    if (auto answer = AnswerKnown(lease_id, digest, bytes)) return *std::move(answer);
+    if (!validated.ok()) {
+      ++round_->updates_rejected;
+      return validated.status();
+    }
+    if (round_->Count(LeaseState::kAccepted) + round_->Count(LeaseState::kAccumulating) >=
+        task_.round.cohort_size) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("round ", round_->number(), " has all the updates it wanted"));
+    }
+    round_->SetState(*round_->FindLease(lease_id), LeaseState::kAccumulating);
+  }
+  // The round cannot close while a lease is accumulating, and nothing below can fail.
+  accumulators_.Accumulate(validator_.decoder(), validated->payload(),
+                           validated->update.report.num_examples);
+  MutexLock lock(mutex_);
+  Member* member = round_->FindLease(lease_id);
+  round_->SetState(*member, LeaseState::kAccepted);
+  member->digest = digest;
+  member->bytes = bytes;
+  member->report = std::move(validated->update.report);
+  SubmitUpdateReply reply{.round = round_->number()};
+  CloseRoundIfDue();
+  reply.retry_after = RetryAfter();
+  return reply;
+}
+
+absl::StatusOr<ReportFailureReply> Coordinator::ReportFailure(const ReportFailureRequest& request) {
+  MutexLock lock(mutex_);
+  CloseRoundIfDue();
+  TERN_ASSIGN_OR_RETURN(Member * member, FindOpenLease(request.lease_id));
+  if (member->state == LeaseState::kSelected || member->state == LeaseState::kGranted) {
+    round_->SetState(*member, LeaseState::kFailed);
+  }
+  CloseRoundIfDue();
+  return ReportFailureReply{.retry_after = RetryAfter()};
+}
+
+void Coordinator::Tick() {
+  MutexLock lock(mutex_);
+  CloseRoundIfDue();
+}
+
+void Coordinator::Drain() {
+  MutexLock lock(mutex_);
+  draining_ = true;
+}
+
+void Coordinator::OpenRoundIfPossible() {
+  if (round_ != nullptr || draining_ || rounds_closed_ == task_.num_rounds ||
+      static_cast<int64_t>(available_.size()) < task_.MinAvailable()) {
+    return;
+  }
+  const uint64_t number = static_cast<uint64_t>(rounds_closed_) + 1;
+  const absl::Duration now = parts_.clock->Now();
+  round_ = std::make_unique<Round>(
+      number, model_,
+      DrawCohort(task_.seed, number, {available_.begin(), available_.end()}, task_.MaxSelected()),
+      parts_.lease_secret);
+  round_->opened_at = now;
+  round_->deadline = now + task_.round.deadline;
+  round_->clients_available = static_cast<int64_t>(available_.size());
+  pace_.RoundOpened(now);
+}
+
+void Coordinator::CloseRoundIfDue() {
+  if (round_ == nullptr || round_->Count(LeaseState::kAccumulating) > 0) return;
+  if (round_->Count(LeaseState::kAccepted) >= task_.round.cohort_size) {
+    CloseRound("not_needed");
+  } else if (round_->AllSettled()) {
+    CloseRound("failed");
+  } else if (parts_.clock->Now() >= round_->deadline) {
+    // A device that let its lease lapse without a word is not selected again until it checks in.
+    for (const Member& member : round_->members()) {
+      if (member.state == LeaseState::kSelected || member.state == LeaseState::kGranted) {
+        available_.erase(member.client_id);
+      }
+    }
+    CloseRound("late");
+  }
+}
+
+void Coordinator::CloseRound(absl::string_view unsettled_reason) {
+  RoundRecord record;
+  round_->Summarize(unsettled_reason, record);
+  absl::StatusOr<std::shared_ptr<const Model>> next = NextModel(record.clients_completed);
+  accumulators_.Clear();
+  if (next.ok()) {
+    model_ = *std::move(next);
+    record.changed_model = true;
+  } else {
+    record.note = std::string(next.status().message());
+  }
+  const absl::Duration now = parts_.clock->Now();
+  record.duration = now - round_->opened_at;
+  record.model = model_;
+  record.traffic = {.bytes_up = traffic_.bytes_up - traffic_at_last_close_.bytes_up,
+                    .bytes_down = traffic_.bytes_down - traffic_at_last_close_.bytes_down,
+                    .bytes_retransmitted =
+                        traffic_.bytes_retransmitted - traffic_at_last_close_.bytes_retransmitted};
+  traffic_at_last_close_ = traffic_;
+  previous_ = std::move(round_);
+  ++rounds_closed_;
+  pace_.RoundClosed(now);
+  if (parts_.observer != nullptr) parts_.observer->OnRoundClosed(record);
+  OpenRoundIfPossible();
+}
+
+absl::StatusOr<std::shared_ptr<const Model>> Coordinator::NextModel(int64_t updates) {
+  if (updates < task_.round.min_updates) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "only ", updates, " of the ", task_.round.min_updates, " updates needed arrived"));
+  }
+  TERN_ASSIGN_OR_RETURN(const std::vector<float> aggregate, accumulators_.Report());
+  std::vector<float> parameters = model_->parameters;
+  optimizer_->Apply(absl::MakeSpan(parameters), aggregate);
+  if (!std::all_of(parameters.begin(), parameters.end(),
+                   [](float value) { return std::isfinite(value); })) {
+    return absl::FailedPreconditionError(
+        "the step makes parameters that are not finite; lower strategy.learning_rate");
+  }
+  return MakeModel(model_->version + 1, std::move(parameters));
+}
+
+void Coordinator::CountTraffic(const Traffic& traffic) {
+  MutexLock lock(mutex_);
+  traffic_.bytes_up += traffic.bytes_up;
+  traffic_.bytes_down += traffic.bytes_down;
+  traffic_.bytes_retransmitted += traffic.bytes_retransmitted;
+}
+
+bool Coordinator::finished() const {
+  MutexLock lock(mutex_);
+  return rounds_closed_ == task_.num_rounds;
+}
+
+std::shared_ptr<const Model> Coordinator::model() const {
+  MutexLock lock(mutex_);
+  return model_;
+}
+
+Traffic Coordinator::total_traffic() const {
+  MutexLock lock(mutex_);
+  return traffic_;
+}
+
+std::vector<std::string> Coordinator::cohort() const {
+  MutexLock lock(mutex_);
+  std::vector<std::string> ids;
+  if (round_ == nullptr) return ids;
+  for (const Member& member : round_->members()) ids.push_back(member.client_id);
+  return ids;
+}
+
+}  // namespace tern::server

@@ -1,0 +1,134 @@
+// The coordinator: who may train what, which updates count, when a round closes and what comes of
+// it. Pure logic with an injected clock; it knows no network. Transports parse messages, call it,
+// and send what it answers.
+//
+// The life of a round: enough devices have checked in -> the round opens and its cohort is drawn, a
+// pure function of (seed, round, sorted ids) -> members get leases at their next check-in ->
+// updates are validated and accumulated as they come -> at the goal count, or when every lease is
+// settled, or at the deadline, the round closes: with enough updates the strategy makes the next
+// model.
+//
+// Thread-safe. Validation and accumulation run outside the lock, in as many threads as callers come
+// with.
+#ifndef TERN_SERVER_COORDINATOR_H_
+#define TERN_SERVER_COORDINATOR_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "aggregation/aggregator.h"
+#include "aggregation/server_optimizer.h"
+#include "compression/codec.h"
+#include "core/base/clock.h"
+#include "core/base/mutex.h"
+#include "core/model/cost.h"
+#include "core/model/parameter_layout.h"
+#include "core/wire/messages.h"
+#include "server/accumulator_pool.h"
+#include "server/pace.h"
+#include "server/round.h"
+#include "server/round_record.h"
+#include "server/task.h"
+#include "server/update_validator.h"
+
+namespace tern::server {
+
+class Coordinator {
+ public:
+  struct Parts {
+    const Clock* clock = nullptr;       // borrowed, must outlive the coordinator
+    RoundObserver* observer = nullptr;  // borrowed, may be null
+    std::string lease_secret;           // makes lease ids unguessable; no influence on results
+  };
+
+  // As ValidateTask.
+  static absl::StatusOr<std::unique_ptr<Coordinator>> Create(Task task, Parts parts);
+
+  // Never fails: what is wrong with a request is a Refusal.
+  CheckInReply CheckIn(const CheckInRequest& request);
+
+  // The model of a lease. NOT_FOUND, FAILED_PRECONDITION as in the service's contract.
+  absl::StatusOr<std::shared_ptr<const Model>> FetchModel(absl::string_view lease_id);
+
+  // The most that an update of this task can be, serialized.
+  int64_t max_update_bytes() const { return max_update_bytes_; }
+
+  // Takes a serialized Update. Errors as in the service's contract; none of them changes the model.
+  absl::StatusOr<SubmitUpdateReply> SubmitUpdate(absl::string_view lease_id,
+                                                 absl::string_view update);
+
+  absl::StatusOr<ReportFailureReply> ReportFailure(const ReportFailureRequest& request);
+
+  // Closes the round if its deadline has passed. Every other call does so too; somebody must call
+  // this now and then.
+  void Tick();
+
+  // From now on check-ins are refused with SHUTTING_DOWN.
+  void Drain();
+
+  // Transports count what they receive and send.
+  void CountTraffic(const Traffic& traffic);
+
+  bool finished() const;
+  const Task& task() const { return task_; }
+  std::shared_ptr<const Model> model() const;
+  Traffic total_traffic() const;
+  // The open round's cohort, in the order in which it was drawn; empty if no round is open.
+  std::vector<std::string> cohort() const;
+
+ private:
+  Coordinator(Task task, Parts parts, const ParameterLayout& layout, const Cost& cost);
+
+  // A refusal, or nothing if the device may take part.
+  std::optional<Refusal> Refuse(const CheckInRequest& request) const;
+  Lease MakeLease(const Round& round, const Member& member) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Duration RetryAfter() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // The open round's member for a lease. FAILED_PRECONDITION: of the round before. NOT_FOUND: of
+  // none.
+  absl::StatusOr<Member*> FindOpenLease(absl::string_view lease_id)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The answer to an upload that needs no look at its contents: a receipt for what was accepted
+  // before, or why it cannot be taken. Nothing: go on and validate.
+  std::optional<absl::StatusOr<SubmitUpdateReply>> AnswerKnown(absl::string_view lease_id,
+                                                               uint32_t digest, int64_t bytes)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  void OpenRoundIfPossible() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CloseRoundIfDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CloseRound(absl::string_view unsettled_reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The next model, or why there is none.
+  absl::StatusOr<std::shared_ptr<const Model>> NextModel(int64_t updates)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const Task task_;
+  const Parts parts_;
+  const Cost cost_;  // of the plan, on a device
+  const int64_t max_update_bytes_;
+  const UpdateValidator validator_;
+  AccumulatorPool accumulators_;
+
+  mutable Mutex mutex_;
+  std::set<std::string> available_ ABSL_GUARDED_BY(mutex_);  // devices that may be selected
+  std::shared_ptr<const Model> model_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<aggregation::ServerOptimizer> optimizer_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<Round> round_ ABSL_GUARDED_BY(mutex_);     // null: none is open
+  std::unique_ptr<Round> previous_ ABSL_GUARDED_BY(mutex_);  // answers for leases that came late
+  int64_t rounds_closed_ ABSL_GUARDED_BY(mutex_) = 0;
+  Pace pace_ ABSL_GUARDED_BY(mutex_);
+  Traffic traffic_ ABSL_GUARDED_BY(mutex_);
+  Traffic traffic_at_last_close_ ABSL_GUARDED_BY(mutex_);
+  bool draining_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace tern::server
+
+#endif  // TERN_SERVER_COORDINATOR_H_

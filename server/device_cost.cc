@@ -1,0 +1,57 @@
+#include "server/device_cost.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "compression/codec.h"
+#include "compression/frame.h"
+#include "core/base/status_macros.h"
+#include "core/train/plan_cost.h"
+
+namespace tern::server {
+
+absl::StatusOr<Cost> DeviceCost(const ModelSpec& model, const TrainOptions& train,
+                                const std::string& codec) {
+  TERN_ASSIGN_OR_RETURN(Cost cost, PlanCost({.model = model, .train = train, .codec = codec}));
+  const auto encoder = compression::MakeEncoder(*compression::ParseCodec(codec));
+  const int64_t parameter_bytes = cost.num_parameters * static_cast<int64_t>(sizeof(float));
+  // A session keeps the model as it was fetched through training, to subtract it from what was
+  // trained; the encoded update exists twice while it is put into its message.
+  const int64_t model_frame = parameter_bytes + compression::kFrameHeaderBytes;
+  cost.decode_bytes = model_frame + parameter_bytes;
+  cost.train_bytes += model_frame;
+  cost.encode_bytes =
+      model_frame + parameter_bytes + encoder->ScratchBytes(cost.num_parameters) +
+      2 * (encoder->MaxEncodedBytes(cost.num_parameters) + compression::kFrameHeaderBytes);
+  return cost;
+}
+
+std::optional<Refusal> RefuseCapabilities(const Capabilities& capabilities, const ModelSpec& model,
+                                          const std::string& codec, const Cost& cost) {
+  if (capabilities.ram_bytes > 0 && capabilities.ram_bytes < cost.peak_bytes()) {
+    return Refusal{
+        .reason = RefusalReason::kDeviceTooSmall,
+        .message = absl::StrCat("the plan needs ", cost.peak_bytes(),
+                                " bytes of memory, the device offers ", capabilities.ram_bytes)};
+  }
+  const auto lacks = [](const auto& have, const auto& wanted) {
+    return !have.empty() && std::find(have.begin(), have.end(), wanted) == have.end();
+  };
+  const compression::CodecSpec spec = *compression::ParseCodec(codec);
+  for (const compression::StageSpec& stage : spec.stages) {
+    if (!lacks(capabilities.codecs, stage.name)) continue;
+    return Refusal{.reason = RefusalReason::kNotCapable,
+                   .message = absl::StrCat("the plan encodes with '", codec,
+                                           "', the device has no stage '", stage.name, "'")};
+  }
+  for (const LayerSpec& layer : model.layers) {
+    if (!lacks(capabilities.layer_kinds, layer.kind)) continue;
+    return Refusal{
+        .reason = RefusalReason::kNotCapable,
+        .message = absl::StrCat("layer '", layer.name, "' is of kind ", LayerKindName(layer.kind),
+                                ", which the device cannot train")};
+  }
+  return std::nullopt;
+}
+
+}  // namespace tern::server

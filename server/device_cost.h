@@ -1,0 +1,27 @@
+// What a plan costs a device, and whether a device can execute it: known before a lease is given.
+#ifndef TERN_SERVER_DEVICE_COST_H_
+#define TERN_SERVER_DEVICE_COST_H_
+
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "core/model/cost.h"
+#include "core/wire/messages.h"
+
+namespace tern::server {
+
+// The cost of one round with every memory figure filled in: what a client session holds while it
+// fetches, trains and encodes. `codec` was accepted by ParseCodec. INVALID_ARGUMENT: the engine
+// cannot train the model.
+absl::StatusOr<Cost> DeviceCost(const ModelSpec& model, const TrainOptions& train,
+                                const std::string& codec);
+
+// Why a device with these capabilities cannot execute the plan, with the numbers; nothing if it
+// can.
+std::optional<Refusal> RefuseCapabilities(const Capabilities& capabilities, const ModelSpec& model,
+                                          const std::string& codec, const Cost& cost);
+
+}  // namespace tern::server
+
+#endif  // TERN_SERVER_DEVICE_COST_H_

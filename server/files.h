@@ -1,0 +1,24 @@
+// Small files, whole.
+#ifndef TERN_SERVER_FILES_H_
+#define TERN_SERVER_FILES_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace tern::server {
+
+// NOT_FOUND: no such file. FAILED_PRECONDITION: a directory. RESOURCE_EXHAUSTED: more than
+// `max_bytes`. PERMISSION_DENIED or UNAVAILABLE: cannot be read. The message begins with the path.
+absl::StatusOr<std::string> ReadTextFile(const std::string& path, int64_t max_bytes);
+
+// Writes to a temporary file beside `path` and renames it, so that a reader sees all of it or
+// nothing. Errors as the system's; the message begins with the path.
+absl::Status WriteFileAtomically(const std::string& path, absl::string_view contents);
+
+}  // namespace tern::server
+
+#endif  // TERN_SERVER_FILES_H_

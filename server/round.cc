@@ -1,0 +1,103 @@
+#include "server/round.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "core/base/bytes.h"
+#include "core/base/random.h"
+#include "core/crypto/sha256.h"
+
+namespace tern::server {
+namespace {
+
+constexpr size_t kLeaseIdBytes = 16;
+
+std::string LeaseId(absl::string_view secret, uint64_t round, absl::string_view client_id) {
+  std::string input(secret);
+  ByteWriter writer(&input);
+  writer.Write(round);
+  writer.WriteBytes(client_id);
+  return Sha256(input).substr(0, kLeaseIdBytes);
+}
+
+}  // namespace
+
+std::vector<std::string> DrawCohort(uint64_t seed, uint64_t round,
+                                    const std::vector<std::string>& sorted_ids, int64_t count) {
+  std::vector<uint32_t> order(sorted_ids.size());
+  std::iota(order.begin(), order.end(), 0u);
+  const size_t drawn = std::min(order.size(), static_cast<size_t>(count));
+  RandomStream random({.seed = seed, .round = round, .purpose = RandomPurpose::kCohort});
+  std::vector<std::string> cohort;
+  cohort.reserve(drawn);
+  for (size_t i = 0; i < drawn; ++i) {
+    const size_t j = i + random.Below(static_cast<uint32_t>(order.size() - i));
+    std::swap(order[i], order[j]);
+    cohort.push_back(sorted_ids[order[i]]);
+  }
+  return cohort;
+}
+
+Round::Round(uint64_t number, std::shared_ptr<const Model> base, std::vector<std::string> cohort,
+             absl::string_view lease_secret)
+    : number_(number), base_(std::move(base)) {
+  members_.reserve(cohort.size());
+  for (std::string& client_id : cohort) {
+    std::string lease_id = LeaseId(lease_secret, number, client_id);
+    by_client_.emplace(client_id, members_.size());
+    by_lease_.emplace(lease_id, members_.size());
+    members_.push_back({.client_id = std::move(client_id), .lease_id = std::move(lease_id)});
+  }
+  counts_[static_cast<size_t>(LeaseState::kSelected)] = static_cast<int64_t>(members_.size());
+}
+
+Member* Round::FindClient(absl::string_view client_id) {
+  const auto found = by_client_.find(client_id);
+  return found == by_client_.end() ? nullptr : &members_[found->second];
+}
+
+Member* Round::FindLease(absl::string_view lease_id) {
+  const auto found = by_lease_.find(lease_id);
+  return found == by_lease_.end() ? nullptr : &members_[found->second];
+}
+
+void Round::SetState(Member& member, LeaseState state) {
+  --counts_[static_cast<size_t>(member.state)];
+  ++counts_[static_cast<size_t>(state)];
+  member.state = state;
+}
+
+bool Round::AllSettled() const {
+  return Count(LeaseState::kAccepted) + Count(LeaseState::kFailed) ==
+         static_cast<int64_t>(members_.size());
+}
+
+void Round::Summarize(absl::string_view unsettled_reason, RoundRecord& record) const {
+  double weighted_loss = 0.0;
+  double weight = 0.0;
+  for (const Member& member : members_) {
+    if (member.state == LeaseState::kAccepted) {
+      const auto examples = static_cast<double>(member.report.num_examples);
+      weighted_loss += examples * member.report.train_loss;
+      weight += examples;
+      ++record.clients_completed;
+      record.device_peak_memory_bytes =
+          std::max(record.device_peak_memory_bytes, member.report.peak_memory_bytes);
+    } else if (member.state == LeaseState::kFailed) {
+      ++record.clients_dropped["failed"];
+    } else {
+      ++record.clients_dropped[std::string(unsettled_reason)];
+    }
+  }
+  if (weight > 0.0) record.train_loss = weighted_loss / weight;
+  record.round = number_;
+  record.clients_available = clients_available;
+  record.clients_selected = static_cast<int64_t>(members_.size());
+  record.updates_rejected = updates_rejected;
+  const auto float_bytes = static_cast<int64_t>(base_->parameters.size() * sizeof(float));
+  record.float_bytes_up = record.clients_completed * float_bytes;
+  record.float_bytes_down = models_fetched * float_bytes;
+}
+
+}  // namespace tern::server

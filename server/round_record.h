@@ -1,0 +1,60 @@
+// What happened in a round, and the model that came of it.
+#ifndef TERN_SERVER_ROUND_RECORD_H_
+#define TERN_SERVER_ROUND_RECORD_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+
+namespace tern::server {
+
+// A version of the global model. Immutable; shared, because a download may outlive the round it was
+// leased in.
+struct Model {
+  uint64_t version = 0;  // the number of rounds that changed it
+  std::vector<float> parameters;
+  std::string hash;   // SHA-256 over the canonical bytes
+  std::string frame;  // what FetchModel streams
+};
+
+// Bytes of serialized application messages, without gRPC and TLS framing.
+struct Traffic {
+  int64_t bytes_up = 0;
+  int64_t bytes_down = 0;
+  int64_t bytes_retransmitted = 0;  // of both, what was sent again
+};
+
+struct RoundRecord {
+  uint64_t round = 0;  // from 1
+  bool changed_model = false;
+  std::string note;  // why not, if it did not
+  int64_t clients_available = 0;
+  int64_t clients_selected = 0;
+  int64_t clients_completed = 0;
+  std::map<std::string, int64_t> clients_dropped;  // by reason: "late", "failed", "not_needed"
+  int64_t updates_rejected = 0;
+  double train_loss = 0.0;  // mean over clients, weighted by examples
+  int64_t device_peak_memory_bytes = 0;
+  Traffic traffic;
+  int64_t float_bytes_up = 0;  // what its updates and its models would have been as 32-bit floats
+  int64_t float_bytes_down = 0;
+  absl::Duration duration;
+  std::shared_ptr<const Model> model;  // after the round
+};
+
+// Told of every round when it has closed. Calls come one at a time, in order, from the thread that
+// closed the round and under the coordinator's lock: hand long work on, and do not call the
+// coordinator.
+class RoundObserver {
+ public:
+  virtual ~RoundObserver() = default;
+  virtual void OnRoundClosed(const RoundRecord& record) = 0;
+};
+
+}  // namespace tern::server
+
+#endif  // TERN_SERVER_ROUND_RECORD_H_

@@ -1,0 +1,102 @@
+#include "server/task.h"
+
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "compression/codec.h"
+#include "core/base/status_macros.h"
+#include "core/model/parameter_layout.h"
+
+namespace tern::server {
+namespace {
+
+constexpr int64_t kMaxCohort = 1'000'000;
+constexpr int64_t kMaxRounds = 1'000'000'000;
+
+absl::Status FieldError(absl::string_view field, absl::string_view got,
+                        absl::string_view expected) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("task.", field, " is ", got, ", expected ", expected));
+}
+
+absl::Status CheckRange(absl::string_view field, int64_t value, int64_t low, int64_t high) {
+  if (value >= low && value <= high) return absl::OkStatus();
+  return FieldError(field, absl::StrCat(value), absl::StrCat(low, " to ", high));
+}
+
+// Says which field of the task a message from further down is about.
+absl::Status InField(absl::string_view field, const absl::Status& status) {
+  if (status.ok()) return status;
+  return {status.code(), absl::StrCat("task.", field, ": ", status.message())};
+}
+
+absl::Status ValidateRound(const RoundOptions& round) {
+  TERN_RETURN_IF_ERROR(CheckRange("round.cohort_size", round.cohort_size, 1, kMaxCohort));
+  TERN_RETURN_IF_ERROR(CheckRange("round.min_updates", round.min_updates, 1, round.cohort_size));
+  TERN_RETURN_IF_ERROR(CheckRange("round.min_available", round.min_available, 0, kMaxCohort));
+  if (!(round.over_selection >= 1.0 && round.over_selection <= 10.0)) {
+    return FieldError("round.over_selection", absl::StrCat(round.over_selection), "1 to 10");
+  }
+  if (round.min_available > 0 && round.min_available < round.min_updates) {
+    return FieldError("round.min_available", absl::StrCat(round.min_available),
+                      absl::StrCat("at least round.min_updates, which is ", round.min_updates));
+  }
+  if (round.deadline < absl::Milliseconds(1) || round.deadline > absl::Hours(24 * 30)) {
+    return FieldError("round.deadline_s", absl::FormatDuration(round.deadline), "1 ms to 30 days");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateModel(const Task& task, int64_t num_parameters) {
+  const auto given = static_cast<int64_t>(task.initial_parameters.size());
+  if (given != 0 && given != num_parameters) {
+    return FieldError("model", absl::StrCat("given ", given, " parameters to start from"),
+                      absl::StrCat(num_parameters));
+  }
+  for (const float value : task.initial_parameters) {
+    if (!std::isfinite(value)) {
+      return FieldError("model", "given a parameter that is not finite", "finite parameters");
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+int64_t Task::MaxSelected() const {
+  return static_cast<int64_t>(
+      std::ceil(static_cast<double>(round.cohort_size) * round.over_selection));
+}
+
+int64_t Task::MinAvailable() const {
+  return round.min_available > 0 ? round.min_available : round.cohort_size;
+}
+
+aggregation::AggregatorLimits Task::Limits(int64_t num_parameters) const {
+  return {.count = num_parameters,
+          .max_update_abs = max_update_abs,
+          .max_total_weight = round.cohort_size * max_num_examples};
+}
+
+absl::Status ValidateTask(const Task& task) {
+  if (task.name.empty()) return FieldError("name", "empty", "a name");
+  TERN_RETURN_IF_ERROR(CheckRange("num_rounds", task.num_rounds, 1, kMaxRounds));
+  TERN_RETURN_IF_ERROR(ValidateRound(task.round));
+  const auto layout = MakeParameterLayout(task.model);
+  TERN_RETURN_IF_ERROR(InField("model", layout.status()));
+  TERN_RETURN_IF_ERROR(ValidateModel(task, layout->size));
+  TERN_RETURN_IF_ERROR(InField("train", ValidateTrainOptions(task.train)));
+  TERN_RETURN_IF_ERROR(InField("codec.up", compression::ParseCodec(task.codec_up).status()));
+  if (!(task.max_update_abs > 0.0f && task.max_update_abs <= 1e6f)) {
+    return FieldError("strategy.max_update_abs", absl::StrCat(task.max_update_abs),
+                      "a number above 0, at most 1e6");
+  }
+  TERN_RETURN_IF_ERROR(
+      CheckRange("strategy.max_num_examples", task.max_num_examples, 1, int64_t{1} << 40));
+  TERN_RETURN_IF_ERROR(
+      InField("strategy", aggregation::MakeServerOptimizer(task.optimizer).status()));
+  return InField("strategy",
+                 aggregation::MakeAggregator(task.aggregator, task.Limits(layout->size)).status());
+}
+
+}  // namespace tern::server

@@ -1,0 +1,54 @@
+// A training job: model, plan and policy. Plain data, checked once when the job is created.
+#ifndef TERN_SERVER_TASK_H_
+#define TERN_SERVER_TASK_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "aggregation/aggregator.h"
+#include "aggregation/server_optimizer.h"
+#include "core/model/model_spec.h"
+#include "core/train/plan.h"
+
+namespace tern::server {
+
+struct RoundOptions {
+  int64_t cohort_size = 10;     // updates that close a round
+  double over_selection = 1.0;  // clients asked for each update wanted
+  int64_t min_updates = 1;      // fewer at the deadline: the round changes nothing
+  int64_t min_available = 0;    // devices that open a round; 0: cohort_size
+  absl::Duration deadline = absl::Seconds(600);
+};
+
+struct Task {
+  std::string name = "task";
+  ModelSpec model;
+  std::vector<float> initial_parameters;  // empty: InitialParameters(seed)
+  uint64_t seed = 1;
+  int64_t num_rounds = 20;
+  TrainOptions train;
+  std::string codec_up = "none";
+  std::string aggregator = "mean";
+  aggregation::ServerOptimizerOptions optimizer;
+  float max_update_abs = 16.0f;
+  int64_t max_num_examples = 1000000;  // of one client
+  RoundOptions round;
+
+  // Clients selected for a round, at most: cohort_size times over_selection, rounded up.
+  int64_t MaxSelected() const;
+  // Devices that must have checked in before a round opens.
+  int64_t MinAvailable() const;
+  aggregation::AggregatorLimits Limits(int64_t num_parameters) const;
+};
+
+// INVALID_ARGUMENT or NOT_FOUND: names the field as it stands in a configuration file, its value,
+// and what was expected. Checks everything that a task can be wrong in, sums that could overflow
+// included.
+absl::Status ValidateTask(const Task& task);
+
+}  // namespace tern::server
+
+#endif  // TERN_SERVER_TASK_H_

@@ -1,0 +1,55 @@
+// Decides whether bytes are an update that may be added: everything about an update that the
+// round's state does not decide.
+#ifndef TERN_SERVER_UPDATE_VALIDATOR_H_
+#define TERN_SERVER_UPDATE_VALIDATOR_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "compression/codec.h"
+#include "core/wire/messages.h"
+
+namespace tern::server {
+
+// What the lease that an update came under says.
+struct LeaseTerms {
+  std::string lease_id;
+  std::string base_hash;
+  uint64_t model_version = 0;
+};
+
+struct ValidatedUpdate {
+  Update update;
+  // The encoded parameters: a view into `update`, whose strings do not move with it.
+  absl::string_view payload() const;
+};
+
+// Immutable after construction; any number of threads may use it.
+class UpdateValidator {
+ public:
+  struct Limits {
+    compression::DecodeLimits decode;
+    int64_t max_num_examples = 0;
+  };
+  // `codec` was accepted by ParseCodec.
+  UpdateValidator(std::string codec, const Limits& limits);
+
+  // INVALID_ARGUMENT names the field or coordinate; FAILED_PRECONDITION: another base model;
+  // DATA_LOSS: damaged frame.
+  absl::StatusOr<ValidatedUpdate> Validate(absl::string_view bytes, const LeaseTerms& terms) const;
+
+  const compression::Decoder& decoder() const { return *decoder_; }
+
+ private:
+  absl::Status CheckReport(const UpdateReport& report) const;
+
+  std::string codec_;
+  std::unique_ptr<compression::Decoder> decoder_;
+  Limits limits_;
+};
+
+}  // namespace tern::server
+
+#endif  // TERN_SERVER_UPDATE_VALIDATOR_H_

@@ -1,0 +1,117 @@
+#include "simulation/run_command.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "core/base/clock.h"
+#include "core/base/status_macros.h"
+#include "core/data/partition.h"
+#include "core/data/sources.h"
+#include "core/engine/gemm.h"
+#include "server/config/load_config.h"
+#include "server/run_report.h"
+#include "simulation/simulator.h"
+
+namespace tern::simulation {
+namespace {
+
+// "training 37/100" on one line of a terminal, wiped before anything else is printed.
+class ProgressLine {
+ public:
+  void Show(int64_t accepted, int64_t wanted) {
+    const absl::Duration now = clock_.Now();
+    if (!is_terminal_ || now - shown_ < absl::Milliseconds(100)) return;
+    shown_ = now;
+    std::fprintf(stderr, "\r  training %ld/%ld", static_cast<long>(accepted),
+                 static_cast<long>(wanted));
+  }
+  void Wipe() {
+    if (is_terminal_) std::fprintf(stderr, "\r\033[K");
+  }
+
+ private:
+  const bool is_terminal_ = isatty(STDERR_FILENO) != 0;
+  const MonotonicClock clock_;
+  absl::Duration shown_;
+};
+
+struct Totals {
+  int64_t updates = 0;
+  absl::Duration training_time;
+};
+
+absl::StatusOr<Totals> RunRounds(Simulator& simulator, int64_t num_rounds, ProgressLine& progress,
+                                 server::RunReport& report) {
+  const MonotonicClock clock;
+  const absl::Duration started = clock.Now();
+  Totals totals;
+  while (!simulator.finished()) {
+    absl::StatusOr<SimulatedRound> round = simulator.RunRound();
+    progress.Wipe();
+    TERN_RETURN_IF_ERROR(round.status());
+    totals.updates += round->record.clients_completed;
+    totals.training_time += round->training_time;
+    TERN_RETURN_IF_ERROR(report.AddRound(round->record, round->evaluation,
+                                         absl::ToDoubleSeconds(clock.Now() - started)));
+    std::printf("%s\n", server::RoundLine(round->record, round->evaluation, num_rounds,
+                                          absl::ToDoubleSeconds(round->training_time))
+                            .c_str());
+    if (!round->first_failure.empty()) std::printf("  %s\n", round->first_failure.c_str());
+    std::fflush(stdout);
+  }
+  return totals;
+}
+
+}  // namespace
+
+absl::Status Run(const RunCommand& command) {
+  const MonotonicClock clock;
+  const absl::Duration started = clock.Now();
+  TERN_ASSIGN_OR_RETURN(server::LoadedConfig config,
+                        server::LoadConfig(command.config, command.overrides));
+  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> train,
+                        LoadDataset(config.data, Split::kTrain));
+  std::unique_ptr<Dataset> test;
+  if (config.evaluate_every > 0) {
+    TERN_ASSIGN_OR_RETURN(test, LoadDataset(config.data, Split::kTest));
+  }
+  TERN_ASSIGN_OR_RETURN(Partition partition,
+                        PartitionIid(train->size(), config.num_clients, config.seed));
+
+  ProgressLine progress;
+  const int64_t num_rounds = config.task.num_rounds;
+  const ModelSpec model = config.task.model;
+  const std::string name = config.task.name;
+  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<Simulator> simulator,
+                        Simulator::Create({.task = std::move(config.task),
+                                           .num_threads = command.num_threads,
+                                           .evaluate_every = config.evaluate_every,
+                                           .on_progress =
+                                               [&progress](int64_t accepted, int64_t wanted) {
+                                                 progress.Show(accepted, wanted);
+                                               }},
+                                          train.get(), std::move(partition), test.get()));
+  const std::string out = command.out.empty() ? server::DefaultRunDirectory(name) : command.out;
+  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<server::RunReport> report,
+                        server::RunReport::Create(out, config.resolved_yaml));
+
+  TERN_ASSIGN_OR_RETURN(const Totals totals, RunRounds(*simulator, num_rounds, progress, *report));
+  const double wall_time_s = absl::ToDoubleSeconds(clock.Now() - started);
+  TERN_RETURN_IF_ERROR(report->Finish(
+      {.wall_time_s = wall_time_s,
+       .client_updates_per_second =
+           static_cast<double>(totals.updates) / absl::ToDoubleSeconds(totals.training_time),
+       .seed = config.seed,
+       .kernel_target = std::string(KernelTarget()),
+       .config_hash = config.config_hash,
+       .version = TERN_VERSION},
+      model, *simulator->model()));
+  std::printf("%s\n", report->SummaryText(wall_time_s).c_str());
+  return absl::OkStatus();
+}
+
+}  // namespace tern::simulation

@@ -1,0 +1,138 @@
+// Codecs and aggregation, in bytes of 32-bit floats per second; memcpy of the same floats beside.
+//
+// The largest size does not fit the caches, as a cohort's updates do not.
+#include <benchmark/benchmark.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "aggregation/aggregator.h"
+#include "compression/codec.h"
+#include "compression/frame.h"
+#include "core/base/random.h"
+
+namespace tern {
+namespace {
+
+using compression::CodecSpec;
+using compression::DecodeLimits;
+
+constexpr int64_t kSizes[] = {44426, 1663370, 16 << 20};  // lenet5, mcmahan_cnn, larger than caches
+constexpr const char* kCodecs[] = {"none", "quantize(8)"};
+
+std::vector<float> Update(int64_t count) {
+  std::vector<float> values(static_cast<size_t>(count));
+  RandomStream random({.seed = 1});
+  for (float& value : values) value = (random.NextFloat() - 0.5f) * 0.1f;
+  return values;
+}
+
+struct Fixture {
+  explicit Fixture(const benchmark::State& state)
+      : count(state.range(1)),
+        values(Update(count)),
+        spec(*compression::ParseCodec(kCodecs[state.range(0)])),
+        encoder(compression::MakeEncoder(spec)),
+        decoder(compression::MakeDecoder(spec)),
+        frame(*compression::EncodeFrame(*encoder, values, 1, {})),
+        limits{.count = count, .max_abs_value = 16.0f} {}
+
+  absl::string_view payload() const {
+    return absl::string_view(frame).substr(compression::kFrameHeaderBytes);
+  }
+
+  int64_t count;
+  std::vector<float> values;
+  CodecSpec spec;
+  std::unique_ptr<compression::Encoder> encoder;
+  std::unique_ptr<compression::Decoder> decoder;
+  std::string frame;
+  DecodeLimits limits;
+};
+
+void Report(benchmark::State& state, const Fixture& fixture) {
+  state.SetLabel(fixture.spec.ToString());
+  state.SetBytesProcessed(state.iterations() * fixture.count * static_cast<int64_t>(sizeof(float)));
+}
+
+void BM_Memcpy(benchmark::State& state) {
+  const std::vector<float> from = Update(state.range(0));
+  std::vector<float> to(from.size());
+  for (auto _ : state) {
+    std::memcpy(to.data(), from.data(), from.size() * sizeof(float));
+    benchmark::DoNotOptimize(to.data());
+    benchmark::ClobberMemory();
+  }
+  state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(from.size() * sizeof(float)));
+}
+
+// One stage without frame and allocation.
+void BM_Encode(benchmark::State& state) {
+  const Fixture fixture(state);
+  std::string out;
+  for (auto _ : state) {
+    out.clear();
+    ByteWriter writer(&out);
+    benchmark::DoNotOptimize(fixture.encoder->Encode(fixture.values, {}, {}, writer).ok());
+    benchmark::ClobberMemory();
+  }
+  Report(state, fixture);
+}
+
+// As a client does: allocation, checksum and all.
+void BM_EncodeFrame(benchmark::State& state) {
+  const Fixture fixture(state);
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(
+        compression::EncodeFrame(*fixture.encoder, fixture.values, 1, {}).ok());
+  }
+  Report(state, fixture);
+}
+
+// As a coordinator does before it acknowledges: header, checksum and payload.
+void BM_ReadFrame(benchmark::State& state) {
+  const Fixture fixture(state);
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(
+        compression::ReadFrame(fixture.frame, *fixture.decoder, fixture.limits).ok());
+  }
+  Report(state, fixture);
+}
+
+void BM_DecodeDense(benchmark::State& state) {
+  const Fixture fixture(state);
+  std::vector<float> out(fixture.values.size());
+  for (auto _ : state) {
+    compression::DenseSink sink(absl::MakeSpan(out));
+    fixture.decoder->DecodeInto(fixture.payload(), fixture.count, sink);
+    benchmark::ClobberMemory();
+  }
+  Report(state, fixture);
+}
+
+// Decoding and the exact weighted sum.
+void BM_Accumulate(benchmark::State& state) {
+  const Fixture fixture(state);
+  const auto aggregator = *aggregation::MakeAggregator(
+      "mean", {.count = fixture.count, .max_total_weight = int64_t{1} << 37});
+  for (auto _ : state) aggregator->Accumulate(*fixture.decoder, fixture.payload(), 600);
+  Report(state, fixture);
+}
+
+void AllCodecsAndSizes(benchmark::internal::Benchmark* bench) {
+  for (int64_t codec = 0; codec < static_cast<int64_t>(std::size(kCodecs)); ++codec) {
+    for (const int64_t size : kSizes) bench->Args({codec, size});
+  }
+  bench->ArgNames({"codec", "count"});
+}
+
+BENCHMARK(BM_Memcpy)->ArgName("count")->Arg(kSizes[0])->Arg(kSizes[1])->Arg(kSizes[2]);
+BENCHMARK(BM_Encode)->Apply(AllCodecsAndSizes);
+BENCHMARK(BM_EncodeFrame)->Apply(AllCodecsAndSizes);
+BENCHMARK(BM_ReadFrame)->Apply(AllCodecsAndSizes);
+BENCHMARK(BM_DecodeDense)->Apply(AllCodecsAndSizes);
+BENCHMARK(BM_Accumulate)->Apply(AllCodecsAndSizes);
+
+}  // namespace
+}  // namespace tern

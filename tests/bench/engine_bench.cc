@@ -1,0 +1,133 @@
+// A training step of the engine beside LibTorch's, one thread each.
+#include <benchmark/benchmark.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/base/random.h"
+#include "core/engine/aligned_floats.h"
+#include "core/engine/gemm.h"
+#include "core/engine/program.h"
+#include "core/model/parameter_layout.h"
+#include "core/model/zoo.h"
+#include "tests/core/engine/torch_reference.h"
+
+namespace tern {
+namespace {
+
+constexpr float kLearningRate = 1e-3f;
+
+struct Workload {
+  ModelSpec spec;
+  std::vector<float> parameters;
+  std::vector<float> inputs;
+  std::vector<int32_t> labels;
+};
+
+Workload MakeWorkload(const std::string& model, int64_t batch_size) {
+  Workload workload;
+  workload.spec = ZooModel(model).value();
+  workload.parameters = InitialParameters(MakeParameterLayout(workload.spec).value(), 1);
+  RandomStream random({.seed = 1});
+  workload.inputs.resize(static_cast<size_t>(batch_size * NumElements(workload.spec.input)));
+  for (float& value : workload.inputs) value = random.NextFloat();
+  for (int64_t i = 0; i < batch_size; ++i) {
+    workload.labels.push_back(static_cast<int32_t>(random.Below(10)));
+  }
+  return workload;
+}
+
+void TernStep(benchmark::State& state, const std::string& model) {
+  const int64_t batch_size = state.range(0);
+  Workload workload = MakeWorkload(model, batch_size);
+  const Program program = Program::Compile(workload.spec, batch_size).value();
+  AlignedFloats arena = AlignedFloats::Allocate(program.arena_floats()).value();
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(program.Step(absl::MakeSpan(workload.parameters),
+                                          {workload.inputs, workload.labels}, arena.span(),
+                                          {.learning_rate = kLearningRate}));
+  }
+  state.counters["arena_bytes"] = static_cast<double>(program.arena_floats()) * sizeof(float);
+}
+
+void TorchStep(benchmark::State& state, const std::string& model) {
+  const Workload workload = MakeWorkload(model, state.range(0));
+  testing::TorchModel torch(workload.spec, workload.parameters);
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(torch.Step(workload.inputs, workload.labels, kLearningRate));
+  }
+}
+
+// [m, n, k] and whether op(A) and op(B) are transposes: the products of a step of mlp_200_200 and
+// of the second convolution of mcmahan_cnn.
+void Product(benchmark::State& state, int64_t m, int64_t n, int64_t k, bool transpose_a,
+             bool transpose_b) {
+  AlignedFloats a = AlignedFloats::Allocate(m * k).value();
+  AlignedFloats b = AlignedFloats::Allocate(k * n).value();
+  AlignedFloats c = AlignedFloats::Allocate(m * n).value();
+  AlignedFloats workspace = AlignedFloats::Allocate(GemmWorkspaceFloats(m, n, k)).value();
+  for (AlignedFloats* matrix : {&a, &b, &c}) {
+    for (float& value : matrix->span()) value = 0.01f;
+  }
+  for (auto _ : state) {
+    Gemm(m, n, k, 1e-6f, {a.span().data(), transpose_a ? m : k, transpose_a},
+         {b.span().data(), transpose_b ? k : n, transpose_b}, 1.0f, c.span().data(), n,
+         workspace.span());
+    benchmark::ClobberMemory();
+  }
+  state.counters["FLOP"] = benchmark::Counter(static_cast<double>(2 * m * n * k),
+                                              benchmark::Counter::kIsIterationInvariantRate);
+}
+
+void RegisterAll() {
+  const struct {
+    const char* model;
+    std::vector<int64_t> batch_sizes;
+  } kSteps[] = {{"mlp_200_200", {1, 10, 32}},
+                {"tiny_cnn", {1, 10}},
+                {"lenet5", {1, 10}},
+                {"mcmahan_cnn", {10}}};
+  for (const auto& step : kSteps) {
+    const std::string model = step.model;
+    for (const int64_t batch_size : step.batch_sizes) {
+      benchmark::RegisterBenchmark(("step/tern/" + model).c_str(), TernStep, model)
+          ->Arg(batch_size)
+          ->Unit(benchmark::kMicrosecond);
+      benchmark::RegisterBenchmark(("step/torch/" + model).c_str(), TorchStep, model)
+          ->Arg(batch_size)
+          ->Unit(benchmark::kMicrosecond);
+    }
+  }
+  const struct {
+    const char* name;
+    int64_t m, n, k;
+    bool transpose_a, transpose_b;
+  } kProducts[] = {{"dense_forward", 10, 200, 784, false, true},
+                   {"dense_input_gradient", 10, 200, 200, false, false},
+                   {"dense_update", 200, 784, 10, true, false},
+                   {"conv_forward", 64, 196, 800, false, false},
+                   {"conv_input_gradient", 800, 196, 64, true, false},
+                   {"conv_update", 64, 800, 196, false, true}};
+  for (const auto& product : kProducts) {
+    benchmark::RegisterBenchmark((std::string("gemm/") + product.name).c_str(), Product, product.m,
+                                 product.n, product.k, product.transpose_a, product.transpose_b)
+        ->Unit(benchmark::kMicrosecond);
+  }
+}
+
+}  // namespace
+}  // namespace tern
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  const absl::Status target = tern::ApplyKernelTargetFromEnvironment();
+  if (!target.ok()) {
+    fprintf(stderr, "%s\n", target.ToString().c_str());
+    return 1;
+  }
+  benchmark::AddCustomContext("kernel_target", std::string(tern::KernelTarget()));
+  tern::RegisterAll();
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}

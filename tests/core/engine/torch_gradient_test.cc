@@ -1,0 +1,180 @@
+// The engine's losses, logits and gradients against LibTorch's autograd, for each kind of layer
+// alone and for whole models.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "core/engine/gemm.h"
+#include "core/model/zoo.h"
+#include "tests/core/engine/engine_run.h"
+#include "tests/core/engine/kernel_targets.h"
+#include "tests/core/engine/torch_reference.h"
+
+namespace tern {
+namespace {
+
+using testing::EngineRun;
+using testing::TorchModel;
+using testing::TorchResult;
+
+constexpr double kRelativeError = 1e-4;
+
+// Differences are relative to the largest element of the tensor.
+void ExpectClose(absl::Span<const float> got, absl::Span<const float> expected,
+                 const std::string& what) {
+  ASSERT_EQ(got.size(), expected.size()) << what;
+  double scale = 0.0;
+  for (const float value : expected) {
+    scale = std::max(scale, std::abs(static_cast<double>(value)));
+  }
+  for (size_t i = 0; i < got.size(); ++i) {
+    ASSERT_NEAR(static_cast<double>(got[i]), static_cast<double>(expected[i]),
+                kRelativeError * scale)
+        << what << "[" << i << "]";
+  }
+}
+
+void ExpectMatchesTorch(const ModelSpec& model, int64_t batch_size) {
+  EngineRun run(model, batch_size);
+  TorchModel torch(model, run.parameters);
+  const TorchResult expected = torch.Gradient(run.inputs, run.labels);
+  float loss = 0.0f;
+  const std::vector<float> gradient = run.Gradient(&loss);
+  const std::string name = absl::StrCat(model.name, " batch ", batch_size, " ");
+  EXPECT_NEAR(static_cast<double>(loss), expected.loss, kRelativeError * expected.loss) << name;
+  ExpectClose(run.Predict(), expected.logits, name + "logits");
+  for (const Parameter& parameter : run.program.layout().parameters) {
+    const auto offset = static_cast<size_t>(parameter.offset);
+    const auto size = static_cast<size_t>(parameter.size);
+    ExpectClose(absl::MakeSpan(gradient).subspan(offset, size),
+                absl::MakeSpan(expected.gradient).subspan(offset, size), name + parameter.name);
+  }
+}
+
+LayerSpec Flatten() { return {.name = "flatten", .kind = LayerKind::kFlatten}; }
+LayerSpec Relu(const std::string& name) { return {.name = name, .kind = LayerKind::kRelu}; }
+LayerSpec Dense(const std::string& name, int64_t units) {
+  return {.name = name, .kind = LayerKind::kDense, .units = units};
+}
+LayerSpec Conv2d(const std::string& name, int64_t channels, int64_t kernel, int64_t stride,
+                 int64_t padding) {
+  return {.name = name,
+          .kind = LayerKind::kConv2d,
+          .units = channels,
+          .kernel = kernel,
+          .stride = stride,
+          .padding = padding};
+}
+LayerSpec MaxPool2d(const std::string& name, int64_t kernel, int64_t stride) {
+  return {.name = name, .kind = LayerKind::kMaxPool2d, .kernel = kernel, .stride = stride};
+}
+
+TEST(TorchGradient, Dense_WithAndWithoutInputGradient) {
+  for (const int64_t features : {1, 3, 17, 64, 129}) {
+    ExpectMatchesTorch({.name = "one_dense", .input = {features}, .layers = {Dense("fc", 5)}}, 7);
+    ExpectMatchesTorch(
+        {.name = "two_dense", .input = {features}, .layers = {Dense("fc1", 19), Dense("fc2", 5)}},
+        7);
+  }
+}
+
+// Strides, paddings and odd sizes; a layer before gives the convolution an input gradient.
+TEST(TorchGradient, Conv2d_EveryGeometry) {
+  for (const int64_t kernel : {1, 2, 3, 5}) {
+    for (const int64_t stride : {1, 2, 3}) {
+      for (int64_t padding = 0; padding < kernel; ++padding) {
+        ExpectMatchesTorch(
+            {.name = absl::StrCat("conv_k", kernel, "_s", stride, "_p", padding),
+             .input = {2, 9, 7},
+             .layers = {Conv2d("before", 3, 1, 1, 0), Conv2d("conv", 4, kernel, stride, padding),
+                        Flatten(), Dense("fc", 3)}},
+            3);
+      }
+    }
+  }
+}
+
+// An image whose columns exceed the workspace bound: it is done in several chunks of rows.
+TEST(TorchGradient, Conv2d_InChunks) {
+  ExpectMatchesTorch({.name = "wide",
+                      .input = {8, 61, 67},
+                      .layers = {Conv2d("conv1", 8, 3, 1, 1), Relu("relu"),
+                                 Conv2d("conv2", 4, 5, 2, 2), Flatten(), Dense("fc", 3)}},
+                     2);
+}
+
+TEST(TorchGradient, MaxPool2d_EveryGeometry) {
+  for (const int64_t kernel : {1, 2, 3}) {
+    for (const int64_t stride : {1, 2, 3}) {
+      ExpectMatchesTorch({.name = absl::StrCat("pool_k", kernel, "_s", stride),
+                          .input = {2, 9, 7},
+                          .layers = {Conv2d("conv", 4, 3, 1, 1), MaxPool2d("pool", kernel, stride),
+                                     Flatten(), Dense("fc", 3)}},
+                         3);
+    }
+  }
+}
+
+// Equal elements in a window: ReLU makes many zeros.
+TEST(TorchGradient, MaxPool2d_OfEqualElements_FirstTakesTheGradient) {
+  ExpectMatchesTorch({.name = "ties",
+                      .input = {1, 8, 8},
+                      .layers = {Conv2d("conv", 4, 3, 1, 1), Relu("relu"), MaxPool2d("pool", 3, 2),
+                                 Flatten(), Dense("fc", 3)}},
+                     4);
+}
+
+TEST(TorchGradient, Relu_InEveryPlace) {
+  // First on the model's input, after a pooling layer, twice in a row, through a flatten, last.
+  ExpectMatchesTorch({.name = "relus",
+                      .input = {2, 6, 6},
+                      .layers = {Relu("first"), Conv2d("conv", 3, 3, 1, 1), MaxPool2d("pool", 2, 2),
+                                 Relu("after_pool"), Relu("again"), Flatten(), Relu("flat"),
+                                 Dense("fc", 4), Relu("last")}},
+                     5);
+}
+
+TEST(TorchGradient, PoolingOfTheInput_NeedsNoGradient) {
+  ExpectMatchesTorch({.name = "pool_first",
+                      .input = {2, 6, 6},
+                      .layers = {MaxPool2d("pool", 2, 2), Flatten(), Dense("fc", 4)}},
+                     5);
+}
+
+TEST(TorchGradient, SharedParameters_SumTheirGradients) {
+  LayerSpec again = Dense("again", 6);
+  again.parameters = "fc1";
+  LayerSpec third = Dense("third", 6);
+  third.parameters = "fc1";
+  ExpectMatchesTorch({.name = "shared_dense",
+                      .input = {6},
+                      .layers = {Dense("fc1", 6), Relu("r1"), again, Relu("r2"), third}},
+                     5);
+  LayerSpec conv_again = Conv2d("again", 3, 3, 1, 1);
+  conv_again.parameters = "conv1";
+  ExpectMatchesTorch(
+      {.name = "shared_conv",
+       .input = {3, 5, 5},
+       .layers = {Conv2d("conv1", 3, 3, 1, 1), Relu("r1"), conv_again, Flatten(), Dense("fc", 3)}},
+      4);
+}
+
+class TorchGradientOfZoo : public ::testing::TestWithParam<std::string> {};
+
+INSTANTIATE_TEST_SUITE_P(EveryModel, TorchGradientOfZoo, ::testing::ValuesIn(ZooModelNames()),
+                         [](const auto& test) { return test.param; });
+
+TEST_P(TorchGradientOfZoo, MatchesOnEveryKernelTarget) {
+  for (const std::string& target : testing::KernelTargets()) {
+    const testing::ScopedKernelTarget scoped(target);
+    SCOPED_TRACE(target);
+    ExpectMatchesTorch(ZooModel(GetParam()).value(), 10);
+  }
+}
+
+}  // namespace
+}  // namespace tern

@@ -1,0 +1,75 @@
+#include "tests/core/wire/example_messages.h"
+
+#include <string>
+
+#include "core/base/crc32c.h"
+
+namespace tern {
+
+ModelSpec ExampleModelSpec() {
+  return {.name = "example",
+          .input = {1, 8, 8},
+          .layers = {{.name = "conv1",
+                      .kind = LayerKind::kConv2d,
+                      .units = 2,
+                      .kernel = 3,
+                      .stride = 2,
+                      .padding = 1},
+                     {.name = "relu1", .kind = LayerKind::kRelu, .input = "conv1"},
+                     {.name = "pool1", .kind = LayerKind::kMaxPool2d, .kernel = 2, .stride = 2},
+                     {.name = "flatten", .kind = LayerKind::kFlatten},
+                     {.name = "fc1", .kind = LayerKind::kDense, .units = 8},
+                     {.name = "fc2", .kind = LayerKind::kDense, .parameters = "fc1", .units = 8}}};
+}
+
+CheckInRequest ExampleCheckInRequest() {
+  return {.min_protocol_version = 1,
+          .max_protocol_version = 3,
+          .client_id = "client-7",
+          .capabilities = {.ram_bytes = 64 << 20,
+                           .flops_per_second = 1e9,
+                           .downlink_bytes_per_second = 2e6,
+                           .uplink_bytes_per_second = 1e6,
+                           .battery_joules = 5e4,
+                           .codecs = {"none", "quantize"},
+                           .layer_kinds = {LayerKind::kDense, LayerKind::kRelu}},
+          .num_examples = 600,
+          .model_version = 4};
+}
+
+Lease ExampleLease() {
+  return {.lease_id = std::string(16, '\xAB'),
+          .task = "quickstart",
+          .plan = {.model = ExampleModelSpec(),
+                   .train = {.local_epochs = 2, .batch_size = 50, .learning_rate = 0.1f},
+                   .codec = "quantize(8)",
+                   .seed = 0xFEDCBA9876543210u,
+                   .round = 3},
+          .model_version = 2,
+          .base_hash = std::string(32, '\x01'),
+          .model_bytes = 12345,
+          .deadline = absl::Seconds(90)};
+}
+
+Chunk ExampleChunk() {
+  const std::string data = "some bytes";
+  return {.lease_id = std::string(16, '\x05'),
+          .total_bytes = data.size(),
+          .offset = 0,
+          .data = data,
+          .crc32c = Crc32c(data)};
+}
+
+Update ExampleUpdate() {
+  return {.lease_id = std::string(16, '\x05'),
+          .base_hash = std::string(32, '\x06'),
+          .sections = {{.name = "parameters", .codec = "none", .frame = "frame 1"},
+                       {.name = "statistics", .codec = "quantize(8)", .frame = "frame 2"}},
+          .report = {.num_examples = 600,
+                     .local_steps = 24,
+                     .train_loss = 0.75,
+                     .peak_memory_bytes = 1 << 20,
+                     .metrics = {{"train_accuracy", 0.5}, {"energy_j", 1.5}}}};
+}
+
+}  // namespace tern
