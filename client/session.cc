@@ -37,8 +37,9 @@ class SubtractSink final : public compression::UpdateSink {
 };
 
 bool MayPass(const absl::Status& status) {
+  // The session cancels nothing: CANCELLED is a coordinator that stopped in the middle of a call.
   return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
-         absl::IsResourceExhausted(status);
+         absl::IsResourceExhausted(status) || absl::IsCancelled(status);
 }
 
 }  // namespace

@@ -14,8 +14,8 @@
 namespace tern::client {
 
 // Status codes are those of the service's contract (proto/tern/v1/coordinator.proto). UNAVAILABLE,
-// DEADLINE_EXCEEDED and RESOURCE_EXHAUSTED may succeed when tried again; others will not. One call
-// at a time.
+// DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED and CANCELLED may succeed when tried again; others will
+// not. One call at a time.
 class Transport {
  public:
   virtual ~Transport() = default;

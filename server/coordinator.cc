@@ -100,28 +100,33 @@ CheckInReply Coordinator::CheckIn(const CheckInRequest& request) {
   MutexLock lock(mutex_);
   CloseRoundIfDue();
   if (rounds_closed_ == task_.num_rounds) {
+    available_.erase(request.client_id);
     return TaskFinished{.task = task_.name, .num_rounds = static_cast<uint64_t>(rounds_closed_)};
   }
   if (draining_) {
     return MakeRefusal(RefusalReason::kShuttingDown, "the coordinator is being stopped");
   }
-  available_.insert(request.client_id);
+  available_.try_emplace(request.client_id, parts_.clock->Now());
   OpenRoundIfPossible();
   if (round_ == nullptr) {
-    return ComeBack{.retry_after = RetryAfter(),
+    return ComeBack{.retry_after = RetryAfter(request.client_id),
                     .reason = absl::StrCat("waiting for devices: ", available_.size(), " of ",
                                            task_.MinAvailable(), " are here")};
   }
   Member* member = round_->FindClient(request.client_id);
   if (member == nullptr) {
-    return ComeBack{.retry_after = RetryAfter(),
+    return ComeBack{.retry_after = RetryAfter(request.client_id),
                     .reason = absl::StrCat("not selected for round ", round_->number())};
   }
   if (member->state != LeaseState::kSelected && member->state != LeaseState::kGranted) {
-    return ComeBack{.retry_after = RetryAfter(),
+    return ComeBack{.retry_after = RetryAfter(request.client_id),
                     .reason = absl::StrCat("done with round ", round_->number())};
   }
-  round_->SetState(*member, LeaseState::kGranted);
+  if (member->state == LeaseState::kSelected) {
+    round_->SetState(*member, LeaseState::kGranted);
+    member->granted_at = parts_.clock->Now();
+    pace_.LeaseGranted(member->granted_at);
+  }
   return MakeLease(*round_, *member);
 }
 
@@ -139,7 +144,16 @@ Lease Coordinator::MakeLease(const Round& round, const Member& member) const {
           .deadline = round.deadline - parts_.clock->Now()};
 }
 
-absl::Duration Coordinator::RetryAfter() { return pace_.RetryAfter(parts_.clock->Now()); }
+absl::Duration Coordinator::RetryAfter(const std::string& client_id) {
+  if (rounds_closed_ == task_.num_rounds) return absl::ZeroDuration();
+  const Member* member = round_ == nullptr ? nullptr : round_->FindClient(client_id);
+  const bool has_lease_waiting = member != nullptr && member->state == LeaseState::kSelected;
+  const absl::Duration now = parts_.clock->Now();
+  const absl::Duration wait = has_lease_waiting ? absl::ZeroDuration() : pace_.RetryAfter(now);
+  const auto device = available_.find(client_id);
+  if (device != available_.end()) device->second = now + wait;
+  return wait;
+}
 
 absl::StatusOr<Member*> Coordinator::FindOpenLease(absl::string_view lease_id) {
   if (round_ != nullptr) {
@@ -171,7 +185,7 @@ std::optional<absl::StatusOr<SubmitUpdateReply>> Coordinator::AnswerKnown(
   }
   if (member != nullptr && member->state == LeaseState::kAccepted) {
     if (member->digest == digest && member->bytes == bytes) {
-      return SubmitUpdateReply{.round = round, .retry_after = RetryAfter()};
+      return SubmitUpdateReply{.round = round, .retry_after = RetryAfter(member->client_id)};
     }
     return absl::AlreadyExistsError(
         "this lease was used for another update; the first one stays, check in again");
@@ -225,9 +239,11 @@ absl::StatusOr<SubmitUpdateReply> Coordinator::SubmitUpdate(absl::string_view le
   member->digest = digest;
   member->bytes = bytes;
   member->report = std::move(validated->update.report);
+  pace_.UpdateAccepted(parts_.clock->Now() - member->granted_at);
+  const std::string client_id = member->client_id;
   SubmitUpdateReply reply{.round = round_->number()};
   CloseRoundIfDue();
-  reply.retry_after = RetryAfter();
+  reply.retry_after = RetryAfter(client_id);
   return reply;
 }
 
@@ -238,8 +254,9 @@ absl::StatusOr<ReportFailureReply> Coordinator::ReportFailure(const ReportFailur
   if (member->state == LeaseState::kSelected || member->state == LeaseState::kGranted) {
     round_->SetState(*member, LeaseState::kFailed);
   }
+  const std::string client_id = member->client_id;
   CloseRoundIfDue();
-  return ReportFailureReply{.retry_after = RetryAfter()};
+  return ReportFailureReply{.retry_after = RetryAfter(client_id)};
 }
 
 void Coordinator::Tick() {
@@ -259,14 +276,20 @@ void Coordinator::OpenRoundIfPossible() {
   }
   const uint64_t number = static_cast<uint64_t>(rounds_closed_) + 1;
   const absl::Duration now = parts_.clock->Now();
-  round_ = std::make_unique<Round>(
-      number, model_,
-      DrawCohort(task_.seed, number, {available_.begin(), available_.end()}, task_.MaxSelected()),
-      parts_.lease_secret);
+  std::vector<std::string> ids;
+  ids.reserve(available_.size());
+  for (const auto& [client_id, expected_at] : available_) ids.push_back(client_id);
+  round_ = std::make_unique<Round>(number, model_,
+                                   DrawCohort(task_.seed, number, ids, task_.MaxSelected()),
+                                   parts_.lease_secret);
   round_->opened_at = now;
   round_->deadline = now + task_.round.deadline;
-  round_->clients_available = static_cast<int64_t>(available_.size());
-  pace_.RoundOpened(now);
+  round_->clients_available = static_cast<int64_t>(ids.size());
+  absl::Duration last_arrival;
+  for (const Member& member : round_->members()) {
+    last_arrival = std::max(last_arrival, available_.at(member.client_id));
+  }
+  pace_.RoundOpened(now, last_arrival);
 }
 
 void Coordinator::CloseRoundIfDue() {
@@ -338,6 +361,15 @@ void Coordinator::CountTraffic(const Traffic& traffic) {
 bool Coordinator::finished() const {
   MutexLock lock(mutex_);
   return rounds_closed_ == task_.num_rounds;
+}
+
+std::optional<absl::Duration> Coordinator::LastArrival() const {
+  MutexLock lock(mutex_);
+  std::optional<absl::Duration> last;
+  for (const auto& [client_id, expected_at] : available_) {
+    last = std::max(last.value_or(expected_at), expected_at);
+  }
+  return last;
 }
 
 std::shared_ptr<const Model> Coordinator::model() const {

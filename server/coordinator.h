@@ -14,9 +14,9 @@
 #define TERN_SERVER_COORDINATOR_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -77,6 +77,9 @@ class Coordinator {
   void CountTraffic(const Traffic& traffic);
 
   bool finished() const;
+  // When the last of the devices that may come back was told to; nothing if none may. Once the task
+  // is finished, these are the devices that have not been told so.
+  std::optional<absl::Duration> LastArrival() const;
   const Task& task() const { return task_; }
   std::shared_ptr<const Model> model() const;
   Traffic total_traffic() const;
@@ -90,7 +93,8 @@ class Coordinator {
   std::optional<Refusal> Refuse(const CheckInRequest& request) const;
   Lease MakeLease(const Round& round, const Member& member) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Duration RetryAfter() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // When `client_id` should come back: at once if a lease waits for it, or if the task is finished.
+  absl::Duration RetryAfter(const std::string& client_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // The open round's member for a lease. FAILED_PRECONDITION: of the round before. NOT_FOUND: of
   // none.
@@ -117,7 +121,8 @@ class Coordinator {
   AccumulatorPool accumulators_;
 
   mutable Mutex mutex_;
-  std::set<std::string> available_ ABSL_GUARDED_BY(mutex_);  // devices that may be selected
+  // Devices that may be selected, and when they were told to come back.
+  std::map<std::string, absl::Duration> available_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<const Model> model_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<aggregation::ServerOptimizer> optimizer_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<Round> round_ ABSL_GUARDED_BY(mutex_);     // null: none is open

@@ -6,12 +6,30 @@
 
 namespace tern::server {
 
+void Pace::RoundOpened(absl::Duration now, absl::Duration last_arrival) {
+  since_ = now;
+  expected_end_ = std::max(now, last_arrival) + work_;
+}
+
+void Pace::LeaseGranted(absl::Duration now) {
+  expected_end_ = std::max(expected_end_, now + work_);
+}
+
+void Pace::UpdateAccepted(absl::Duration work) { slowest_ = std::max(slowest_, work); }
+
+void Pace::RoundClosed(absl::Duration now) {
+  since_ = now;
+  expected_end_ = now;
+  if (slowest_ > absl::ZeroDuration()) work_ = slowest_;
+  slowest_ = absl::ZeroDuration();
+}
+
 absl::Duration Pace::RetryAfter(absl::Duration now) {
   constexpr absl::Duration kShortest = absl::Milliseconds(50);
   constexpr absl::Duration kLongest = absl::Minutes(1);
-  const absl::Duration elapsed = now - since_;
+  const absl::Duration rest = expected_end_ - now;
   const absl::Duration wait =
-      std::clamp(std::max(expected_ - elapsed, elapsed / 4), kShortest, kLongest);
+      std::clamp(rest > absl::ZeroDuration() ? rest : (now - since_) / 4, kShortest, kLongest);
   RandomStream random({.seed = seed_, .client = ++answers_, .purpose = RandomPurpose::kPace});
   return wait * (1.0 + 0.1 * static_cast<double>(random.NextFloat()));
 }

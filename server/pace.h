@@ -1,5 +1,10 @@
 // When to come back: devices that have nothing to do are told a time at which there should be
 // something.
+//
+// A round is expected to end when its last member has come, which is when it was told to, and has
+// worked as long as the slowest member of the round before. How long that round lasted is no good
+// measure: it contains the waits that were told, and every round would be told to last longer than
+// the one before.
 #ifndef TERN_SERVER_PACE_H_
 #define TERN_SERVER_PACE_H_
 
@@ -9,27 +14,31 @@
 
 namespace tern::server {
 
-// A new round is expected to last as long as the one before. Not thread-safe.
+// Not thread-safe.
 class Pace {
  public:
   // `seed` keys the jitter; `now` starts the first wait for a round.
   Pace(uint64_t seed, absl::Duration now) : seed_(seed), since_(now) {}
 
-  void RoundOpened(absl::Duration now) { since_ = now; }
-  void RoundClosed(absl::Duration now) {
-    expected_ = now - since_;
-    since_ = now;
-  }
+  // `last_arrival`: when the last of its members was told to come.
+  void RoundOpened(absl::Duration now, absl::Duration last_arrival);
+  // A member has come for its lease.
+  void LeaseGranted(absl::Duration now);
+  // A member's update was accepted, so long after it came for its lease.
+  void UpdateAccepted(absl::Duration work);
+  void RoundClosed(absl::Duration now);
 
-  // The rest of what the current round, or the wait for one, is expected to last, at least a
-  // quarter of what it has lasted already (so that a late round is not asked after ever more
-  // often), 50 ms to one minute, plus up to a tenth of jitter.
+  // The rest of what the round is expected to last. Where that is over, or nothing is known, a
+  // quarter of what the round, or the wait for one, has lasted already, so that a late round is not
+  // asked after ever more often. 50 ms to one minute, plus up to a tenth of jitter.
   absl::Duration RetryAfter(absl::Duration now);
 
  private:
   uint64_t seed_;
-  absl::Duration since_;
-  absl::Duration expected_ = absl::ZeroDuration();
+  absl::Duration since_;         // the round, or the wait for one, has lasted
+  absl::Duration expected_end_;  // of the open round
+  absl::Duration work_;          // of the slowest member of the round before
+  absl::Duration slowest_;       // of this round
   uint64_t answers_ = 0;
 };
 

@@ -32,6 +32,7 @@ struct Member {
   std::string client_id;
   std::string lease_id;
   LeaseState state = LeaseState::kSelected;  // changed by Round::SetState
+  absl::Duration granted_at;
   // Of the accepted update's bytes: tells a repeated upload from another one.
   uint32_t digest = 0;
   int64_t bytes = 0;

@@ -57,7 +57,6 @@ void RoundRecorder::Run(RunReport* report) {
 absl::Status RoundRecorder::Record(const ClosedRound& round, RunReport& report) {
   const RoundRecord& record = round.record;
   total_round_time_ += record.duration;
-  longest_round_ = std::max(longest_round_, record.duration);
   TERN_ASSIGN_OR_RETURN(const std::optional<Evaluation> evaluation, EvaluateIfDue(record));
   options_.print_line(
       RoundLine(record, evaluation, options_.num_rounds, absl::ToDoubleSeconds(record.duration)));

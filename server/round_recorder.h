@@ -55,7 +55,6 @@ class RoundRecorder final : public RoundObserver {
 
   // Of the rounds that were recorded, each from opening to closing. After Stop.
   absl::Duration total_round_time() const { return total_round_time_; }
-  absl::Duration longest_round() const { return longest_round_; }
 
  private:
   struct ClosedRound {
@@ -71,7 +70,6 @@ class RoundRecorder final : public RoundObserver {
   const absl::Duration started_at_;
   ThreadPool pool_;
   absl::Duration total_round_time_ = absl::ZeroDuration();  // the thread's until it is joined
-  absl::Duration longest_round_ = absl::ZeroDuration();     // so is this
   std::thread thread_;
 
   mutable Mutex mutex_;

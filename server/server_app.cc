@@ -23,8 +23,8 @@ constexpr absl::Duration kTick = absl::Milliseconds(100);
 // For calls that run: an upload may still count, an answer is short.
 constexpr absl::Duration kUploadGrace = absl::Seconds(5);
 constexpr absl::Duration kAnswerGrace = absl::Seconds(1);
-constexpr absl::Duration kMinLinger = absl::Seconds(1);
-constexpr absl::Duration kMaxLinger = absl::Seconds(10);
+// How much later than told a device is still waited for.
+constexpr absl::Duration kLateArrival = absl::Seconds(2);
 
 // Whole lines, at once: two threads print.
 void PrintLine(const std::string& line) {
@@ -138,27 +138,21 @@ absl::Status ServerApp::Run(const sigset_t& signals) {
 
 int ServerApp::Serve(const sigset_t& signals) {
   const timespec tick = absl::ToTimespec(kTick);
-  absl::Duration finished_at = absl::InfiniteDuration();
   while (recorder_.status().ok()) {
     const int signal = sigtimedwait(&signals, nullptr, &tick);
     if (signal > 0) return signal;
     coordinator_->Tick();
     if (!coordinator_->finished()) continue;
-    if (finished_at == absl::InfiniteDuration()) {
-      // The results are there as soon as the rounds are done, however long the server stays.
-      if (!Conclude().ok()) return 0;
-      finished_at = clock_.Now();
-    }
-    if (options_.exit_when_done && DevicesAreTold(finished_at)) return 0;
+    // The results are there as soon as the rounds are done, however long the server stays.
+    if (!Conclude().ok()) return 0;
+    if (options_.exit_when_done && DevicesAreTold()) return 0;
   }
   return 0;
 }
 
-bool ServerApp::DevicesAreTold(absl::Duration finished_at) const {
-  // A device that waits was told to come back when the next round would be over (see Pace); a
-  // quarter more allows for jitter and the way.
-  const absl::Duration longest_wait = 1.25 * recorder_.longest_round();
-  return clock_.Now() - finished_at >= std::clamp(longest_wait, kMinLinger, kMaxLinger);
+bool ServerApp::DevicesAreTold() const {
+  const std::optional<absl::Duration> last_arrival = coordinator_->LastArrival();
+  return !last_arrival.has_value() || clock_.Now() >= *last_arrival + kLateArrival;
 }
 
 absl::Status ServerApp::Conclude() {

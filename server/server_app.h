@@ -51,9 +51,8 @@ class ServerApp {
   // Records every closed round and writes the results; does it once, and then says the same again.
   absl::Status Conclude();
   absl::Status RecordAndFinish();
-  // Whether the devices that wait have had the time to come back and be told that the task is
-  // finished; true after ten seconds whatever happens. After Conclude.
-  bool DevicesAreTold(absl::Duration finished_at) const;
+  // Whether every device was told that the task is finished, or did not come when it was expected.
+  bool DevicesAreTold() const;
 
   const Options options_;
   const MonotonicClock clock_;

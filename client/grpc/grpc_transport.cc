@@ -90,7 +90,7 @@ std::string ExplainUnavailable(absl::string_view message, bool insecure) {
     hint = "; is the root certificate (--tls-root) that of its authority?";
   } else if (says("wrong version number")) {
     hint = "; does it serve without TLS (--insecure)?";
-  } else if (connecting && says("Socket closed")) {
+  } else if (connecting && (says("Socket closed") || says("Connection reset"))) {
     hint = insecure ? "; does it serve TLS (then give --tls-root, not --insecure)?"
                     : "; does it demand a client certificate (--tls-cert) of an authority that it "
                       "trusts?";
@@ -191,11 +191,21 @@ class GrpcTransport final : public Transport {
 
   // absl and gRPC number their codes alike.
   absl::Status FromGrpc(const grpc::Status& status) const {
-    if (status.ok()) return absl::OkStatus();
-    const auto code = static_cast<absl::StatusCode>(status.error_code());
-    return Error(code, code == absl::StatusCode::kUnavailable
-                           ? ExplainUnavailable(status.error_message(), options_.insecure)
-                           : status.error_message());
+    switch (status.error_code()) {
+      case grpc::StatusCode::OK:
+        return absl::OkStatus();
+      case grpc::StatusCode::UNAVAILABLE:
+        return Error(absl::StatusCode::kUnavailable,
+                     ExplainUnavailable(status.error_message(), options_.insecure));
+      // Nobody cancels a call at this end: a server that is being stopped does, or a connection was
+      // lost.
+      case grpc::StatusCode::CANCELLED:
+      case grpc::StatusCode::UNKNOWN:
+        return Error(absl::StatusCode::kUnavailable,
+                     absl::StrCat("the call was cut off: ", status.error_message()));
+      default:
+        return Error(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+    }
   }
 
   const GrpcTransportOptions options_;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <new>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -16,6 +17,13 @@ namespace tern {
 class AlignedFloats {
  public:
   AlignedFloats() = default;
+  AlignedFloats(AlignedFloats&& other) noexcept
+      : data_(std::move(other.data_)), size_(std::exchange(other.size_, 0)) {}
+  AlignedFloats& operator=(AlignedFloats&& other) noexcept {
+    data_ = std::move(other.data_);
+    size_ = std::exchange(other.size_, 0);
+    return *this;
+  }
 
   // Not initialised. RESOURCE_EXHAUSTED: there is not that much memory.
   static absl::StatusOr<AlignedFloats> Allocate(int64_t size) {

@@ -181,7 +181,7 @@ struct Panels {
   int64_t count;
 
   explicit Panels(int64_t block_rows)
-      : rows(block_rows), count(DivideRoundingUp(block_rows, 4)) {}
+      : rows(block_rows), count(DivideRoundingUp(block_rows, kTileRows)) {}
   int64_t Start(int64_t panel) const { return rows * panel / count; }
   int64_t Height(int64_t panel) const { return Start(panel + 1) - Start(panel); }
 };

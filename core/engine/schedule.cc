@@ -47,25 +47,26 @@ void MarkSharedParameters(std::vector<CompiledLayer>& layers) {
 // i - 1.
 class ArenaPlanner {
  public:
-  ArenaPlanner(const std::vector<CompiledLayer>& layers, int64_t batch_size, bool training)
+  // `layers` must outlive the planner.
+  ArenaPlanner(std::vector<CompiledLayer>& layers, int64_t batch_size, bool training)
       : layers_(layers), batch_size_(batch_size), training_(training), ids_(layers.size()) {}
 
-  // Returns the size of the arena.
-  int64_t Plan(std::vector<LayerBuffers>& buffers) {
+  // Writes every layer's offsets to its `buffers` and returns the size of the arena.
+  int64_t Plan(LayerBuffers CompiledLayer::*buffers) {
     PlaceActivations();
     if (training_) PlaceGradients();
     const MemoryPlan plan = PlanMemory(tensors_);
-    for (const LayerBuffers& ids : ids_) {
-      const auto offset = [&](int64_t id) {
-        return id == kNotInArena ? kNotInArena : plan.offsets[static_cast<size_t>(id)];
-      };
-      buffers.push_back({.input = offset(ids.input),
-                         .output = offset(ids.output),
-                         .forward_workspace = offset(ids.forward_workspace),
-                         .backward_workspace = offset(ids.backward_workspace),
-                         .output_gradient = offset(ids.output_gradient),
-                         .input_gradient = offset(ids.input_gradient),
-                         .shared_gradient = offset(ids.shared_gradient)});
+    const auto offset = [&](int64_t id) {
+      return id == kNotInArena ? kNotInArena : plan.offsets[static_cast<size_t>(id)];
+    };
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      layers_[i].*buffers = {.input = offset(ids_[i].input),
+                             .output = offset(ids_[i].output),
+                             .forward_workspace = offset(ids_[i].forward_workspace),
+                             .backward_workspace = offset(ids_[i].backward_workspace),
+                             .output_gradient = offset(ids_[i].output_gradient),
+                             .input_gradient = offset(ids_[i].input_gradient),
+                             .shared_gradient = offset(ids_[i].shared_gradient)};
     }
     return plan.total_floats;
   }
@@ -152,7 +153,7 @@ class ArenaPlanner {
     }
   }
 
-  const std::vector<CompiledLayer>& layers_;
+  std::vector<CompiledLayer>& layers_;
   const int64_t batch_size_;
   const bool training_;
   std::vector<TensorLife> tensors_;
@@ -175,6 +176,14 @@ absl::StatusOr<CompiledLayer> CompileLayer(const LayerSpec& layer, const Shape& 
   return compiled;
 }
 
+void AttachParameters(const ParameterLayout& layout, size_t layer, CompiledLayer& compiled) {
+  if (layout.weight_of_layer[layer] < 0) return;
+  const auto weight = static_cast<size_t>(layout.weight_of_layer[layer]);
+  compiled.weight_offset = layout.parameters[weight].offset;
+  compiled.bias_offset = layout.parameters[weight + 1].offset;
+  compiled.parameter_floats = layout.parameters[weight].size + layout.parameters[weight + 1].size;
+}
+
 }  // namespace
 
 absl::StatusOr<Schedule> MakeSchedule(const ModelSpec& spec, int64_t batch_size) {
@@ -194,28 +203,16 @@ absl::StatusOr<Schedule> MakeSchedule(const ModelSpec& spec, int64_t batch_size)
     TERN_ASSIGN_OR_RETURN(
         CompiledLayer layer,
         CompileLayer(spec.layers[i], i == 0 ? spec.input : shapes[i - 1], shapes[i], batch_size));
-    const int weight = schedule.layout.weight_of_layer[i];
-    if (weight >= 0) {
-      const Parameter& weights = schedule.layout.parameters[static_cast<size_t>(weight)];
-      const Parameter& biases = schedule.layout.parameters[static_cast<size_t>(weight) + 1];
-      trained = true;
-      layer.weight_offset = weights.offset;
-      layer.bias_offset = biases.offset;
-      layer.parameter_floats = weights.size + biases.size;
-    }
+    AttachParameters(schedule.layout, i, layer);
+    trained = trained || layer.weight_offset >= 0;
     layer.trained = trained;
     schedule.layers.push_back(layer);
   }
   MarkSharedParameters(schedule.layers);
-  for (const bool training : {true, false}) {
-    std::vector<LayerBuffers> buffers;
-    ArenaPlanner planner(schedule.layers, batch_size, training);
-    (training ? schedule.training_arena_floats : schedule.inference_arena_floats) =
-        planner.Plan(buffers);
-    for (size_t i = 0; i < buffers.size(); ++i) {
-      (training ? schedule.layers[i].training : schedule.layers[i].inference) = buffers[i];
-    }
-  }
+  schedule.training_arena_floats =
+      ArenaPlanner(schedule.layers, batch_size, true).Plan(&CompiledLayer::training);
+  schedule.inference_arena_floats =
+      ArenaPlanner(schedule.layers, batch_size, false).Plan(&CompiledLayer::inference);
   return schedule;
 }
 

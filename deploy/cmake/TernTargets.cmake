@@ -8,7 +8,6 @@ find_package(OpenSSL REQUIRED)
 find_package(hwy REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(CLI11 REQUIRED)
-find_package(spdlog REQUIRED)
 
 find_program(TERN_CCACHE ccache)
 if(TERN_CCACHE)

@@ -55,17 +55,22 @@ def run_quietly(command, **options):
     return result.stdout
 
 
+def build_tern_sim():
+    run_quietly([ROOT / "deploy/bootstrap", "build"])
+    run_quietly(["cmake", "--preset", "release"])
+    run_quietly(["cmake", "--build", "--preset", "release", "--target", "tern-sim"])
+
+
 def prepare():
     """Makes sure that PyTorch and a release build are there."""
     command = [PYTHON, "-c", "import numpy, torch"]
     if subprocess.run(command, capture_output=True).returncode != 0:
         log("PyTorch is missing: installing the packages of deploy/packages/bench.txt")
-        run_quietly([ROOT / "deploy/bootstrap", "build", "bench"])
+        run_quietly([ROOT / "deploy/bootstrap", "bench"])
         if subprocess.run(command, capture_output=True).returncode != 0:
             raise SystemExit(f"PyTorch is still missing for {PYTHON}: install Debian's "
                              "python3-torch and python3-numpy, then run again")
-    run_quietly(["cmake", "--preset", "release"])
-    run_quietly(["cmake", "--build", "--preset", "release", "--target", "tern-sim"])
+    build_tern_sim()
 
 
 def best_blas_kernels():

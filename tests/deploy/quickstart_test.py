@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
@@ -72,6 +73,15 @@ class QuickstartTest(unittest.TestCase):
         return subprocess.Popen(
             [self.directory / "tree/deploy/quickstart"], env=self.environment | environment,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def wait_for_line(self, process, text):
+        """Reads the output up to a line with `text`; fails if the quickstart ends first or hangs."""
+        timer = threading.Timer(TIMEOUT_S, process.kill)
+        timer.start()
+        self.addCleanup(timer.cancel)
+        while text not in (line := process.stdout.readline()):
+            self.assertNotEqual(line, "", f"ended without printing '{text}'")
+        timer.cancel()
 
     def finish(self, process):
         out, err = process.communicate(timeout=TIMEOUT_S)
@@ -143,8 +153,7 @@ class QuickstartTest(unittest.TestCase):
             # The server does not end by itself, and has a child.
             process = self.start(
                 "tail -f /dev/null & echo $! >\"$PIDS/child\"\n" + SERVER_BEGIN + "wait\n", FOREVER)
-            while "[round 1/10]" not in process.stdout.readline():
-                self.assertIsNone(process.poll())
+            self.wait_for_line(process, "[round 1/10]")
             self.assertEqual(len(self.running()), 12)
             process.send_signal(number)
             status, _, _ = self.finish(process)
@@ -156,10 +165,10 @@ class QuickstartTest(unittest.TestCase):
 
     def test_an_interrupt_of_the_build_ends_it(self):
         self.write(self.directory / "stubs/cmake",
-                   "#!/usr/bin/env bash\necho $$ >\"$PIDS/cmake\"; echo compiling\n" + FOREVER)
+                   "#!/usr/bin/env bash\n[[ $1 == --build ]] || exit 0\n"
+                   "echo $$ >\"$PIDS/cmake\"; echo compiling\n" + FOREVER)
         process = self.start()
-        while "compiling" not in process.stdout.readline():
-            self.assertIsNone(process.poll())
+        self.wait_for_line(process, "compiling")
         process.send_signal(signal.SIGINT)
         status, _, _ = self.finish(process)
         self.assertEqual(status, 130)
@@ -167,8 +176,7 @@ class QuickstartTest(unittest.TestCase):
 
     def test_processes_end_even_if_the_quickstart_is_killed(self):
         process = self.start(SERVER_BEGIN + FOREVER, FOREVER)
-        while "[round 1/10]" not in process.stdout.readline():
-            self.assertIsNone(process.poll())
+        self.wait_for_line(process, "[round 1/10]")
         process.kill()
         self.finish(process)
         deadline = time.monotonic() + TIMEOUT_S

@@ -305,6 +305,15 @@ TEST_F(TernServerTest, OutThatHoldsARun_IsRefused) {
   EXPECT_FALSE(std::filesystem::exists(port_file_));
 }
 
+TEST_F(TernServerTest, ResultsThatCannotBeWritten_ExitWith1) {
+  const auto server = StartServing();
+  server->ReadLine();
+  std::filesystem::remove_all(out_);
+  server->Signal(SIGTERM);
+  EXPECT_EQ(server->Wait(output_), 1);
+  EXPECT_THAT(Errors(), HasSubstr(absl::StrCat("\ntern-server: ", out_, "/model.tern")));
+}
+
 TEST_F(TernServerTest, PortInUse_IsSaidAndLeavesNoDirectory) {
   const auto first = StartServing();
   first->ReadLine();

@@ -17,7 +17,7 @@
 namespace tern::testing {
 
 // Generous: a loaded machine must not fail a test. Whatever is waited for comes much sooner.
-inline constexpr absl::Duration kProcessDeadline = absl::Seconds(50);
+inline constexpr absl::Duration kProcessDeadline = absl::Seconds(120);
 
 // How a process ended: its exit status, or the signal that killed it.
 struct ExitStatus {

@@ -38,13 +38,12 @@ void ExpectClose(absl::Span<const float> got, absl::Span<const float> expected,
   }
 }
 
-void ExpectMatchesTorch(const ModelSpec& model, int64_t batch_size) {
-  EngineRun run(model, batch_size);
-  TorchModel torch(model, run.parameters);
+void ExpectMatchesTorch(EngineRun& run) {
+  TorchModel torch(run.spec, run.parameters);
   const TorchResult expected = torch.Gradient(run.inputs, run.labels);
   float loss = 0.0f;
   const std::vector<float> gradient = run.Gradient(&loss);
-  const std::string name = absl::StrCat(model.name, " batch ", batch_size, " ");
+  const std::string name = absl::StrCat(run.spec.name, " batch ", run.labels.size(), " ");
   EXPECT_NEAR(static_cast<double>(loss), expected.loss, kRelativeError * expected.loss) << name;
   ExpectClose(run.Predict(), expected.logits, name + "logits");
   for (const Parameter& parameter : run.program.layout().parameters) {
@@ -53,6 +52,12 @@ void ExpectMatchesTorch(const ModelSpec& model, int64_t batch_size) {
     ExpectClose(absl::MakeSpan(gradient).subspan(offset, size),
                 absl::MakeSpan(expected.gradient).subspan(offset, size), name + parameter.name);
   }
+}
+
+// With random parameters and inputs.
+void ExpectMatchesTorch(const ModelSpec& model, int64_t batch_size) {
+  EngineRun run(model, batch_size);
+  ExpectMatchesTorch(run);
 }
 
 LayerSpec Flatten() { return {.name = "flatten", .kind = LayerKind::kFlatten}; }
@@ -119,13 +124,20 @@ TEST(TorchGradient, MaxPool2d_EveryGeometry) {
   }
 }
 
-// Equal elements in a window: ReLU makes many zeros.
+// All elements of a window are equal, made from different inputs: which of them takes the gradient
+// shows in that of the convolution's weights.
 TEST(TorchGradient, MaxPool2d_OfEqualElements_FirstTakesTheGradient) {
-  ExpectMatchesTorch({.name = "ties",
-                      .input = {1, 8, 8},
-                      .layers = {Conv2d("conv", 4, 3, 1, 1), Relu("relu"), MaxPool2d("pool", 3, 2),
-                                 Flatten(), Dense("fc", 3)}},
-                     4);
+  EngineRun run(
+      {.name = "ties",
+       .input = {2, 4, 4},
+       .layers = {Conv2d("conv", 1, 1, 1, 0), MaxPool2d("pool", 2, 2), Flatten(), Dense("fc", 3)}},
+      1);
+  run.parameters[0] = run.parameters[1] = 1.0f;
+  for (size_t pixel = 0; pixel < 16; ++pixel) {
+    run.inputs[pixel] = static_cast<float>(pixel);
+    run.inputs[16 + pixel] = 16.0f - static_cast<float>(pixel);
+  }
+  ExpectMatchesTorch(run);
 }
 
 TEST(TorchGradient, Relu_InEveryPlace) {

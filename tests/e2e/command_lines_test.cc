@@ -1,0 +1,183 @@
+// What a user types or writes wrong, and what the programs say to it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "tests/e2e/programs.h"
+
+namespace tern::e2e {
+namespace {
+
+using ::tern::testing::ExitStatus;
+using ::tern::testing::Finished;
+using ::tern::testing::RunToEnd;
+using ::tern::testing::TemporaryDirectory;
+using ::testing::HasSubstr;
+
+constexpr char kConfig[] = R"yaml(seed: 1
+task:
+  name: quickstart
+  model: tiny_cnn
+  num_rounds: 1
+  codec: {up: "quantize(8)"
+}
+  evaluate: {every: 0}
+)yaml";
+
+struct Mistake {
+  const char* name;
+  std::vector<std::pair<std::string, std::string>> change;  // of the configuration
+  int line;
+  std::vector<std::string> said;
+};
+
+std::ostream& operator<<(std::ostream& out, const Mistake& mistake) { return out << mistake.name; }
+
+std::vector<Mistake> Mistakes() {
+  return {{"UnknownModel", {{"tiny_cnn", "tiny_cnm"}}, 4, {"task.model", "tiny_cnm", "lenet5"}},
+          {"UnknownCodec",
+           {{"quantize(8)", "quantise(8)"}},
+           6,
+           {"task.codec.up", "quantise", "quantize"}},
+          {"CodecOutOfRange", {{"quantize(8)", "quantize(99)"}}, 6, {"task.codec.up", "99"}},
+          {"UnknownField",
+           {{"num_rounds", "num_roundz"}},
+           5,
+           {"task.num_roundz", "did you mean num_rounds"}},
+          {"WrongType", {{"num_rounds: 1", "num_rounds: one"}}, 5, {"task.num_rounds", "'one'"}},
+          {"OutOfRange", {{"num_rounds: 1", "num_rounds: 0"}}, 5, {"task.num_rounds", "0"}},
+          {"MalformedYaml", {{"{up:", "{up"}}, 6, {}}};
+}
+
+class ConfigMistakes : public ::testing::TestWithParam<Mistake> {
+ protected:
+  // The program must fail and name file, line and field.
+  void ExpectSaid(const std::vector<std::string>& command) {
+    const Finished finished = RunToEnd(command);
+    EXPECT_EQ(finished.exit, ExitStatus{.code = 1}) << finished.output;
+    EXPECT_THAT(finished.output, HasSubstr(absl::StrCat(path_, ":", GetParam().line)));
+    for (const std::string& part : GetParam().said) {
+      EXPECT_THAT(finished.output, HasSubstr(part));
+    }
+  }
+
+  void SetUp() override {
+    path_ = directory_.File("config.yaml");
+    WriteFile(path_, absl::StrReplaceAll(kConfig, GetParam().change));
+  }
+
+  TemporaryDirectory directory_;
+  std::string path_;
+};
+
+TEST_P(ConfigMistakes, Server_NamesFileLineAndField) {
+  ExpectSaid({Program("tern-server"), "--config", path_, "--check"});
+}
+
+TEST_P(ConfigMistakes, Simulator_NamesFileLineAndField) {
+  ExpectSaid({Program("tern-sim"), "run", path_, "--out", directory_.File("out")});
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ConfigMistakes, ::testing::ValuesIn(Mistakes()),
+                         [](const auto& mistake) { return std::string(mistake.param.name); });
+
+TEST(CommandLines, Server_AValidConfiguration_ChecksOut) {
+  const TemporaryDirectory directory;
+  WriteFile(directory.File("config.yaml"), kConfig);
+  const Finished finished = RunToEnd(
+      {Program("tern-server"), "--config", directory.File("config.yaml"), "--check", "--insecure"});
+  EXPECT_EQ(finished.exit, ExitStatus{.code = 0}) << finished.output;
+}
+
+TEST(CommandLines, Server_WithoutTlsAndWithoutInsecure_RefusesToStart) {
+  const TemporaryDirectory directory;
+  WriteFile(directory.File("config.yaml"), kConfig);
+  const Finished finished =
+      RunToEnd({Program("tern-server"), "--config", directory.File("config.yaml"), "--listen",
+                "127.0.0.1:0", "--out", directory.File("out")});
+  EXPECT_EQ(finished.exit, ExitStatus{.code = 1});
+  EXPECT_THAT(finished.output, HasSubstr("--insecure"));
+}
+
+TEST(CommandLines, Server_OnAPortInUse_NamesTheAddress) {
+  const TemporaryDirectory directory;
+  const Server running(directory, kConfig);
+  const Finished finished =
+      RunToEnd({Program("tern-server"), "--config", directory.File("config.yaml"), "--listen",
+                running.address(), "--out", directory.File("other"), "--insecure"});
+  EXPECT_EQ(finished.exit, ExitStatus{.code = 1});
+  EXPECT_THAT(finished.output, HasSubstr("cannot listen on " + running.address()));
+}
+
+TEST(CommandLines, Client_BadArguments_ExitsWithTwoAndSaysWhat) {
+  struct Case {
+    std::vector<std::string> arguments;
+    const char* said;
+  };
+  const std::string server = "--server=127.0.0.1:9092";
+  const std::string data = "--data=fashion_mnist:shard=0/300";
+  const std::string id = "--client-id=client-0";
+  const Case cases[] = {
+      {{data, id}, "--server is required"},
+      {{server, id}, "--data is required"},
+      {{server, data}, "--client-id is required"},
+      {{"--server=9092", data, id}, "server is '9092', expected HOST:PORT"},
+      {{server, data, "--client-id=two words"}, "client id 'two words'"},
+      {{server, "--data=cifar", id}, "no data set 'cifar'"},
+      {{server, "--data=fashion_mnist:shard=3/3", id}, "shard is '3/3'"},
+      {{server, data, id, "--insecure", "--tls-root=ca.crt"}, "--insecure excludes --tls-root"},
+      {{server, data, id, "--tls-cert=me.crt"}, "--tls-cert requires --tls-key"},
+      {{server, data, id, "--tls-root=/none/ca.crt"}, "/none/ca.crt: cannot be opened"},
+      {{server, data, id, "--ram-mb=-1"}, "--ram-mb"},
+      {{server, data, id, "--bogus"}, "--bogus"},
+  };
+  for (const Case& wrong : cases) {
+    std::vector<std::string> command = {Program("tern-client")};
+    command.insert(command.end(), wrong.arguments.begin(), wrong.arguments.end());
+    const Finished finished = RunToEnd(command);
+    EXPECT_EQ(finished.exit, ExitStatus{.code = 2}) << finished.output;
+    EXPECT_THAT(finished.output, HasSubstr(wrong.said));
+  }
+}
+
+TEST(CommandLines, Client_DataThatAreNotThere_NamesTheFile) {
+  const Finished finished =
+      RunToEnd({Program("tern-client"), "--server=127.0.0.1:9092", "--client-id=client-0",
+                "--insecure", "--data=fashion_mnist:path=/none"});
+  EXPECT_EQ(finished.exit, ExitStatus{.code = 1});
+  EXPECT_THAT(finished.output, HasSubstr("in /none"));
+}
+
+TEST(CommandLines, EveryProgram_TellsItsVersionAndExamples) {
+  for (const char* name : {"tern-client", "tern-server", "tern-sim"}) {
+    const Finished version = RunToEnd({Program(name), "--version"});
+    EXPECT_EQ(version.exit, ExitStatus{.code = 0});
+    EXPECT_THAT(version.output, HasSubstr(TERN_VERSION));
+  }
+  const std::vector<std::string> commands[] = {{Program("tern-client"), "--help"},
+                                               {Program("tern-server"), "--help"},
+                                               {Program("tern-sim"), "run", "--help"}};
+  for (const std::vector<std::string>& command : commands) {
+    const Finished help = RunToEnd(command);
+    EXPECT_EQ(help.exit, ExitStatus{.code = 0});
+    EXPECT_THAT(help.output, HasSubstr("Examples:")) << command[0];
+  }
+}
+
+TEST(CommandLines, Client_TooSmallForThePlan_IsRefusedWithTheNumbers) {
+  const TemporaryDirectory directory;
+  Server server(directory, absl::StrReplaceAll(kConfig, {{"tiny_cnn", "mcmahan_cnn"}}));
+  const Finished finished = RunToEnd(ClientCommand(
+      {.address = server.address(), .num_shards = 300, .arguments = {"--insecure", "--ram-mb=1"}}));
+  EXPECT_EQ(finished.exit, ExitStatus{.code = 1});
+  EXPECT_THAT(finished.output, HasSubstr("refused by the coordinator"));
+  EXPECT_THAT(finished.output, HasSubstr("1048576"));
+}
+
+}  // namespace
+}  // namespace tern::e2e
