@@ -168,7 +168,7 @@ absl::Status Session::EncodeUpdate(const TrainReport& report) {
       .peak_memory_bytes = bytes_of(buffers.model) + std::max(report.train_bytes, encode_bytes)};
   update.sections.push_back(
       {.name = kParametersSection, .codec = lease_.plan.codec, .frame = std::move(frame)});
-  buffers.update = Serialize(update);
+  buffers.update = Serialize(std::move(update));
   return absl::OkStatus();
 }
 

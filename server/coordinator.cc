@@ -92,7 +92,7 @@ std::optional<Refusal> Coordinator::Refuse(const CheckInRequest& request) const 
                        absl::StrCat("the device holds ", request.num_examples,
                                     " examples, a client needs at least 1"));
   }
-  return RefuseCapabilities(request.capabilities, task_.model, task_.codec_up, cost_);
+  return RefuseCapabilities(request, task_.model, task_.codec_up, cost_);
 }
 
 CheckInReply Coordinator::CheckIn(const CheckInRequest& request) {

@@ -26,13 +26,17 @@ absl::StatusOr<Cost> DeviceCost(const ModelSpec& model, const TrainOptions& trai
   return cost;
 }
 
-std::optional<Refusal> RefuseCapabilities(const Capabilities& capabilities, const ModelSpec& model,
+std::optional<Refusal> RefuseCapabilities(const CheckInRequest& request, const ModelSpec& model,
                                           const std::string& codec, const Cost& cost) {
-  if (capabilities.ram_bytes > 0 && capabilities.ram_bytes < cost.peak_bytes()) {
+  const Capabilities& capabilities = request.capabilities;
+  // The trainer keeps the order of the examples.
+  const int64_t needed =
+      cost.peak_bytes() + request.num_examples * static_cast<int64_t>(sizeof(int32_t));
+  if (capabilities.ram_bytes > 0 && capabilities.ram_bytes < needed) {
     return Refusal{
         .reason = RefusalReason::kDeviceTooSmall,
-        .message = absl::StrCat("the plan needs ", cost.peak_bytes(),
-                                " bytes of memory, the device offers ", capabilities.ram_bytes)};
+        .message = absl::StrCat("the plan needs ", needed, " bytes of memory, the device offers ",
+                                capabilities.ram_bytes)};
   }
   const auto lacks = [](const auto& have, const auto& wanted) {
     return !have.empty() && std::find(have.begin(), have.end(), wanted) == have.end();

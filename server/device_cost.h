@@ -11,9 +11,9 @@
 
 namespace tern::server {
 
-// The cost of one round with every memory figure filled in: what a client session holds while it
-// fetches, trains and encodes. `codec` was accepted by ParseCodec. INVALID_ARGUMENT: the engine
-// cannot train the model.
+// The cost of one round with every memory figure filled in: what a client session holds, but for
+// four bytes an example, while it fetches, trains and encodes. `codec` was accepted by ParseCodec.
+// INVALID_ARGUMENT: the engine cannot train the model.
 absl::StatusOr<Cost> DeviceCost(const ModelSpec& model, const TrainOptions& train,
                                 const std::string& codec);
 

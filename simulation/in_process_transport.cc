@@ -1,5 +1,7 @@
 #include "simulation/in_process_transport.h"
 
+#include <utility>
+
 #include "core/base/status_macros.h"
 #include "core/wire/chunks.h"
 #include "core/wire/serialize.h"
@@ -9,8 +11,8 @@ namespace {
 
 // What arrives at the other end when `value` is sent; adds its length to `bytes`.
 template <typename T>
-absl::StatusOr<T> Carry(const T& value, int64_t& bytes) {
-  const std::string message = Serialize(value);
+absl::StatusOr<T> Carry(T value, int64_t& bytes) {
+  const std::string message = Serialize(std::move(value));
   bytes += static_cast<int64_t>(message.size());
   return Parse<T>(message);
 }
@@ -36,8 +38,8 @@ absl::Status InProcessTransport::FetchModel(absl::string_view lease_id, int64_t 
                         coordinator_->FetchModel(request.lease_id));
   ChunkAssembler assembler(static_cast<uint64_t>(max_bytes), &model);
   TERN_RETURN_IF_ERROR(
-      SendChunks(source->frame, request.offset, "", [&](const Chunk& chunk) -> absl::Status {
-        TERN_ASSIGN_OR_RETURN(const Chunk arrived, Carry(chunk, traffic.bytes_down));
+      SendChunks(source->frame, request.offset, "", [&](Chunk&& chunk) -> absl::Status {
+        TERN_ASSIGN_OR_RETURN(const Chunk arrived, Carry(std::move(chunk), traffic.bytes_down));
         return assembler.Add(arrived);
       }));
   coordinator_->CountTraffic(traffic);
@@ -49,8 +51,8 @@ absl::StatusOr<SubmitUpdateReply> InProcessTransport::SubmitUpdate(absl::string_
   server::Traffic traffic;
   received_.clear();
   ChunkAssembler assembler(static_cast<uint64_t>(coordinator_->max_update_bytes()), &received_);
-  TERN_RETURN_IF_ERROR(SendChunks(update, 0, lease_id, [&](const Chunk& chunk) -> absl::Status {
-    TERN_ASSIGN_OR_RETURN(const Chunk arrived, Carry(chunk, traffic.bytes_up));
+  TERN_RETURN_IF_ERROR(SendChunks(update, 0, lease_id, [&](Chunk&& chunk) -> absl::Status {
+    TERN_ASSIGN_OR_RETURN(const Chunk arrived, Carry(std::move(chunk), traffic.bytes_up));
     return assembler.Add(arrived);
   }));
   TERN_RETURN_IF_ERROR(assembler.Finish());

@@ -140,9 +140,9 @@ class GrpcTransport final : public Transport {
     SetDeadline(context, static_cast<int64_t>(update.size()));
     v1::SubmitUpdateReply reply;
     const auto writer = stub_->SubmitUpdate(&context, &reply);
-    const absl::Status sent = SendChunks(update, 0, lease_id, [&writer](const Chunk& chunk) {
+    const absl::Status sent = SendChunks(update, 0, lease_id, [&writer](Chunk&& chunk) {
       v1::Chunk message;
-      ToProto(chunk, message);
+      ToProto(std::move(chunk), message);
       return writer->Write(message) ? absl::OkStatus() : absl::UnavailableError("refused");
     });
     // Where the coordinator stops reading, its answer says why.
@@ -197,10 +197,8 @@ class GrpcTransport final : public Transport {
       case grpc::StatusCode::UNAVAILABLE:
         return Error(absl::StatusCode::kUnavailable,
                      ExplainUnavailable(status.error_message(), options_.insecure));
-      // Nobody cancels a call at this end: a server that is being stopped does, or a connection was
-      // lost.
-      case grpc::StatusCode::CANCELLED:
       case grpc::StatusCode::UNKNOWN:
+        // No code of the contract: what gRPC says where a stream ended without a status.
         return Error(absl::StatusCode::kUnavailable,
                      absl::StrCat("the call was cut off: ", status.error_message()));
       default:

@@ -1,6 +1,7 @@
 #include "core/wire/chunks.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/crc32c.h"
@@ -9,22 +10,25 @@
 namespace tern {
 
 absl::Status SendChunks(absl::string_view bytes, uint64_t offset, absl::string_view lease_id,
-                        const std::function<absl::Status(const Chunk&)>& send) {
+                        const std::function<absl::Status(Chunk&&)>& send) {
   if (offset > bytes.size()) {
     return absl::OutOfRangeError(
         absl::StrCat("offset ", offset, " is past the end of ", bytes.size(), " bytes"));
   }
-  Chunk chunk = {.lease_id = std::string(lease_id), .total_bytes = bytes.size(), .offset = offset};
+  bool first = true;
   // At least one chunk, so that a receiver who has everything is told so.
   do {
-    const uint64_t size = std::min<uint64_t>(kMaxChunkBytes, bytes.size() - chunk.offset);
-    chunk.data.assign(bytes.data() + chunk.offset, size);
+    const uint64_t size = std::min<uint64_t>(kMaxChunkBytes, bytes.size() - offset);
+    Chunk chunk = {.offset = offset, .data = std::string(bytes.substr(offset, size))};
+    if (first) {
+      chunk.lease_id = std::string(lease_id);
+      chunk.total_bytes = bytes.size();
+      first = false;
+    }
     chunk.crc32c = Crc32c(chunk.data);
-    TERN_RETURN_IF_ERROR(send(chunk));
-    chunk.lease_id.clear();
-    chunk.total_bytes = 0;
-    chunk.offset += size;
-  } while (chunk.offset < bytes.size());
+    TERN_RETURN_IF_ERROR(send(std::move(chunk)));
+    offset += size;
+  } while (offset < bytes.size());
   return absl::OkStatus();
 }
 

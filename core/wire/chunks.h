@@ -19,7 +19,7 @@ inline constexpr uint64_t kMaxChunkBytes = 256 * 1024;
 // `lease_id`. From the end on there is one piece, an empty one. Stops when `send` fails and returns
 // its status. OUT_OF_RANGE: `offset` past the end.
 absl::Status SendChunks(absl::string_view bytes, uint64_t offset, absl::string_view lease_id,
-                        const std::function<absl::Status(const Chunk&)>& send);
+                        const std::function<absl::Status(Chunk&&)>& send);
 
 // Puts the pieces together again. Memory grows with what arrives, never with what a chunk claims,
 // and never past `max_bytes`.

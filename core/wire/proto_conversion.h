@@ -36,14 +36,14 @@ absl::StatusOr<CheckInReply> FromProto(const v1::CheckInReply& message);
 // In update_conversion.cc. An update's frames are moved where its owner gives it away: they are as
 // long as all else that a device holds.
 void ToProto(const FetchModelRequest& value, v1::FetchModelRequest& message);
-void ToProto(const Chunk& value, v1::Chunk& message);
+void ToProto(Chunk value, v1::Chunk& message);
 void ToProto(Update value, v1::Update& message);
 void ToProto(const SubmitUpdateReply& value, v1::SubmitUpdateReply& message);
 void ToProto(const ReportFailureRequest& value, v1::ReportFailureRequest& message);
 void ToProto(const ReportFailureReply& value, v1::ReportFailureReply& message);
 
 absl::StatusOr<FetchModelRequest> FromProto(const v1::FetchModelRequest& message);
-absl::StatusOr<Chunk> FromProto(const v1::Chunk& message);
+absl::StatusOr<Chunk> FromProto(v1::Chunk message);
 absl::StatusOr<Update> FromProto(v1::Update&& message);
 absl::StatusOr<SubmitUpdateReply> FromProto(const v1::SubmitUpdateReply& message);
 absl::StatusOr<ReportFailureRequest> FromProto(const v1::ReportFailureRequest& message);

@@ -53,6 +53,12 @@ std::string Serialize(const T& value) {
   return SerializeMessage(message);
 }
 
+std::string Serialize(Chunk&& chunk) {
+  v1::Chunk message;
+  ToProto(std::move(chunk), message);
+  return SerializeMessage(message);
+}
+
 std::string Serialize(Update&& update) {
   v1::Update message;
   ToProto(std::move(update), message);

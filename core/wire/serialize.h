@@ -20,8 +20,9 @@ namespace tern {
 template <typename T>
 std::string Serialize(const T& value);
 
-// The same bytes, without holding the frames a third time.
+// The same bytes, without another copy of what is large in them.
 std::string Serialize(Update&& update);
+std::string Serialize(Chunk&& chunk);
 
 template <typename T>
 absl::StatusOr<T> Parse(absl::string_view bytes);

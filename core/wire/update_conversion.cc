@@ -52,22 +52,22 @@ absl::StatusOr<FetchModelRequest> FromProto(const v1::FetchModelRequest& message
   return FetchModelRequest{.lease_id = message.lease_id(), .offset = message.offset()};
 }
 
-void ToProto(const Chunk& value, v1::Chunk& message) {
+void ToProto(Chunk value, v1::Chunk& message) {
   message.set_lease_id(value.lease_id);
   message.set_total_bytes(value.total_bytes);
   message.set_offset(value.offset);
-  message.set_data(value.data);
+  message.set_data(std::move(value.data));
   message.set_crc32c(value.crc32c);
 }
 
-absl::StatusOr<Chunk> FromProto(const v1::Chunk& message) {
+absl::StatusOr<Chunk> FromProto(v1::Chunk message) {
   if (!message.lease_id().empty()) {
     TERN_RETURN_IF_ERROR(CheckLength("chunk.lease_id", message.lease_id().size(), kLeaseIdBytes));
   }
   return Chunk{.lease_id = message.lease_id(),
                .total_bytes = message.total_bytes(),
                .offset = message.offset(),
-               .data = message.data(),
+               .data = std::move(*message.mutable_data()),
                .crc32c = message.crc32c()};
 }
 

@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
 #include "core/base/status_macros.h"
 #include "core/wire/chunks.h"
 #include "core/wire/proto_conversion.h"
@@ -71,9 +72,28 @@ absl::StatusOr<std::pair<std::string, std::string>> Receive(
 
 }  // namespace
 
+CoordinatorService::RunningCall::RunningCall(CoordinatorService& service) : service_(service) {
+  MutexLock lock(service_.mutex_);
+  ++service_.running_calls_;
+}
+
+CoordinatorService::RunningCall::~RunningCall() {
+  MutexLock lock(service_.mutex_);
+  if (--service_.running_calls_ == 0) service_.idle_.NotifyAll();
+}
+
+void CoordinatorService::WaitUntilIdle(absl::Duration timeout) {
+  const absl::Time deadline = absl::Now() + timeout;
+  MutexLock lock(mutex_);
+  while (running_calls_ > 0 && absl::Now() < deadline) {
+    idle_.WaitFor(mutex_, deadline - absl::Now());
+  }
+}
+
 grpc::Status CoordinatorService::CheckIn(grpc::ServerContext* context,
                                          const v1::CheckInRequest* request,
                                          v1::CheckInReply* reply) {
+  const RunningCall running(*this);
   coordinator_->CountTraffic({.bytes_up = SizeOf(*request)});
   const absl::StatusOr<CheckInRequest> value = FromProto(*request);
   if (!value.ok()) return ToGrpc(value.status());
@@ -87,18 +107,19 @@ grpc::Status CoordinatorService::CheckIn(grpc::ServerContext* context,
 grpc::Status CoordinatorService::FetchModel(grpc::ServerContext* /*context*/,
                                             const v1::FetchModelRequest* request,
                                             grpc::ServerWriter<v1::Chunk>* writer) {
+  const RunningCall running(*this);
   coordinator_->CountTraffic({.bytes_up = SizeOf(*request)});
   const absl::StatusOr<FetchModelRequest> value = FromProto(*request);
   if (!value.ok()) return ToGrpc(value.status());
   const absl::StatusOr<std::shared_ptr<const Model>> model =
       coordinator_->FetchModel(value->lease_id);
   if (!model.ok()) return ToGrpc(model.status());
-  const auto send = [&](const Chunk& chunk) {
+  const auto send = [&](Chunk&& chunk) {
     v1::Chunk message;
-    ToProto(chunk, message);
+    ToProto(std::move(chunk), message);
     if (!writer->Write(message)) return absl::CancelledError("the device has gone");
     const int64_t again =
-        ledger_.Sent(value->lease_id, chunk.offset, chunk.offset + chunk.data.size());
+        ledger_.Sent(value->lease_id, message.offset(), message.offset() + message.data().size());
     coordinator_->CountTraffic(
         {.bytes_down = SizeOf(message) - again, .bytes_retransmitted = again});
     return absl::OkStatus();
@@ -109,6 +130,7 @@ grpc::Status CoordinatorService::FetchModel(grpc::ServerContext* /*context*/,
 grpc::Status CoordinatorService::SubmitUpdate(grpc::ServerContext* context,
                                               grpc::ServerReader<v1::Chunk>* reader,
                                               v1::SubmitUpdateReply* reply) {
+  const RunningCall running(*this);
   const auto count = [&](const std::string& lease_id, const v1::Chunk& chunk) {
     const int64_t again =
         ledger_.Received(lease_id, chunk.offset(), chunk.offset() + chunk.data().size());
@@ -129,6 +151,7 @@ grpc::Status CoordinatorService::SubmitUpdate(grpc::ServerContext* context,
 grpc::Status CoordinatorService::ReportFailure(grpc::ServerContext* /*context*/,
                                                const v1::ReportFailureRequest* request,
                                                v1::ReportFailureReply* reply) {
+  const RunningCall running(*this);
   coordinator_->CountTraffic({.bytes_up = SizeOf(*request)});
   const absl::StatusOr<ReportFailureRequest> value = FromProto(*request);
   if (!value.ok()) return ToGrpc(value.status());

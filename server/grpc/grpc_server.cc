@@ -8,6 +8,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "core/base/status_macros.h"
 #include "core/crypto/pem.h"
 #include "core/wire/chunks.h"
@@ -116,7 +117,9 @@ GrpcServer::~GrpcServer() { Shutdown(absl::ZeroDuration()); }
 
 void GrpcServer::Shutdown(absl::Duration grace) {
   parts_->server->GetHealthCheckService()->SetServingStatus(false);
-  parts_->server->Shutdown(absl::ToChronoTime(absl::Now() + grace));
+  // gRPC's own grace would wait for devices that are connected and silent as well.
+  parts_->service.WaitUntilIdle(grace);
+  parts_->server->Shutdown(absl::ToChronoTime(absl::Now()));
 }
 
 }  // namespace tern::server

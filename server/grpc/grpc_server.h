@@ -41,8 +41,8 @@ class GrpcServer {
 
   int port() const { return port_; }
 
-  // Takes no new calls; gives those that run `grace` to finish, then cancels them. Returns when all
-  // have ended.
+  // Waits until no call is running, `grace` at most; then takes no more and cancels those that are
+  // left. Returns when all have ended.
   void Shutdown(absl::Duration grace);
 
  private:

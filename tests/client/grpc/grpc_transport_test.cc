@@ -196,7 +196,7 @@ class FakeServer final : public v1::Coordinator::Service {
   grpc::Status CheckIn(grpc::ServerContext*, const v1::CheckInRequest*,
                        v1::CheckInReply* reply) override {
     *reply = check_in_reply;
-    return grpc::Status::OK;
+    return check_in_status;
   }
   grpc::Status FetchModel(grpc::ServerContext*, const v1::FetchModelRequest* request,
                           grpc::ServerWriter<v1::Chunk>* writer) override {
@@ -211,6 +211,7 @@ class FakeServer final : public v1::Coordinator::Service {
   }
 
   v1::CheckInReply check_in_reply;
+  grpc::Status check_in_status;
   std::string model = std::string(600000, 'm');
   std::function<void(v1::Chunk&)> change_chunk = [](v1::Chunk&) {};
   grpc::Status fetch_status;
@@ -227,6 +228,17 @@ TEST(GrpcTransport, CheckIn_ReplyThatIsWrong_IsInvalidArgument) {
   EXPECT_THAT(transport->CheckIn({.client_id = "client-0"}),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        absl::StrCat("coordinator at ", server.address(), ": answer is missing")));
+}
+
+TEST(GrpcTransport, CallThatIsCutOff_MayBeTriedAgain) {
+  FakeServer server;
+  const auto transport = Connect(server.address());
+  server.check_in_status = grpc::Status(grpc::StatusCode::UNKNOWN, "Stream removed");
+  EXPECT_THAT(transport->CheckIn({.client_id = "client-0"}),
+              StatusIs(absl::StatusCode::kUnavailable, "the call was cut off: Stream removed"));
+  server.check_in_status = grpc::Status(grpc::StatusCode::CANCELLED, "");
+  EXPECT_THAT(transport->CheckIn({.client_id = "client-0"}),
+              StatusIs(absl::StatusCode::kCancelled, server.address()));
 }
 
 TEST(GrpcTransport, Fetch_ChunkDamagedOnItsWay_IsUnavailableAndGoesOnFromThere) {

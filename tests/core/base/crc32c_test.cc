@@ -45,5 +45,18 @@ TEST(Crc32c, AnyLengthAndSplit_EqualsTheDefinition) {
   }
 }
 
+// Long inputs are summed in several stretches at once.
+TEST(Crc32c, LongInputs_EqualTheDefinition) {
+  RandomStream random({.seed = 6});
+  std::string bytes(40000, '\0');
+  for (char& byte : bytes) byte = static_cast<char>(random.Next32());
+  const absl::string_view view = bytes;
+  for (const size_t length : {2048u, 6143u, 6144u, 6145u, 12288u, 20001u, 40000u}) {
+    const absl::string_view part = view.substr(0, length);
+    EXPECT_EQ(Crc32c(part), BitwiseCrc32c(part)) << length;
+    EXPECT_EQ(Crc32c(part.substr(7), Crc32c(part.substr(0, 7))), Crc32c(part)) << length;
+  }
+}
+
 }  // namespace
 }  // namespace tern

@@ -4,7 +4,9 @@
 #include <cerrno>
 #include <cstddef>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#include "absl/base/config.h"
+
+#if defined(ABSL_HAVE_ADDRESS_SANITIZER) || defined(ABSL_HAVE_THREAD_SANITIZER)
 #define TERN_COUNTS_ALLOCATIONS 0
 #else
 #define TERN_COUNTS_ALLOCATIONS 1

@@ -190,12 +190,31 @@ class KernelTargetTest : public ::testing::Test {
 
 [[noreturn]] void ExitZeroIf(bool condition) { std::exit(condition ? 0 : 1); }
 
-TEST_F(KernelTargetTest, NamedTargetInEnvironment_IsUsed) {
-  for (const std::string& name : KernelTargets()) {
+// A product whose bits tell the number of lanes and whether sums are fused.
+std::vector<float> TellTaleProduct() {
+  const Problem problem = {.m = 5, .n = 11, .k = 333, .transpose_b = true};
+  RandomStream random({.seed = 15});
+  Operands operands(problem, random);
+  RunGemm(problem, operands);
+  return operands.c.values;
+}
+
+std::vector<float> TellTaleProductOn(const std::string& target) {
+  const ScopedKernelTarget scoped(target);
+  return TellTaleProduct();
+}
+
+TEST_F(KernelTargetTest, NamedTargetInEnvironment_RunsTheProducts) {
+  const std::vector<std::string> targets = KernelTargets();
+  for (const std::string& name : targets) {
     EXPECT_EXIT(
         {
           setenv("TERN_KERNEL_TARGET", name.c_str(), 1);
-          ExitZeroIf(ApplyKernelTargetFromEnvironment().ok() && KernelTarget() == name);
+          const bool named = ApplyKernelTargetFromEnvironment().ok() && KernelTarget() == name;
+          const std::vector<float> product = TellTaleProduct();
+          const bool is_best = product == TellTaleProductOn(targets.front());
+          ExitZeroIf(named && KernelTarget() == name && product == TellTaleProductOn(name) &&
+                     is_best == (name == targets.front()));
         },
         ::testing::ExitedWithCode(0), "");
   }

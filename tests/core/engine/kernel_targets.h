@@ -6,8 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "core/base/check.h"
 #include "core/engine/simd_targets.h"
-//
+// simd_targets.h comes first.
 #include "hwy/targets.h"
 
 namespace tern::testing {
@@ -21,17 +22,25 @@ inline std::vector<std::string> KernelTargets() {
   return names;
 }
 
-// While it lives, kernels run on the given target.
+// While it lives, kernels run on the given target of this machine, also on one that
+// TERN_KERNEL_TARGET rules out.
 class ScopedKernelTarget {
  public:
-  explicit ScopedKernelTarget(const std::string& name) {
+  explicit ScopedKernelTarget(const std::string& name) : before_(hwy::SupportedTargets()) {
+    hwy::SetSupportedTargetsForTest(0);
     for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-      if (name == hwy::TargetName(target)) hwy::SetSupportedTargetsForTest(target);
+      if (name != hwy::TargetName(target)) continue;
+      hwy::SetSupportedTargetsForTest(target);
+      return;
     }
+    TERN_CHECK(false && "this machine has the target");
   }
-  ~ScopedKernelTarget() { hwy::SetSupportedTargetsForTest(0); }
+  ~ScopedKernelTarget() { hwy::SetSupportedTargetsForTest(before_); }
   ScopedKernelTarget(const ScopedKernelTarget&) = delete;
   ScopedKernelTarget& operator=(const ScopedKernelTarget&) = delete;
+
+ private:
+  int64_t before_;
 };
 
 }  // namespace tern::testing

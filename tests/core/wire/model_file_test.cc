@@ -14,6 +14,7 @@
 #include "core/base/random.h"
 #include "core/model/parameter_layout.h"
 #include "tests/core/wire/example_messages.h"
+#include "tests/testing/temporary_directory.h"
 
 namespace tern {
 namespace {
@@ -21,19 +22,13 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-class ModelFileTest : public testing::Test {
+class ModelFileTest : public ::testing::Test {
  protected:
   ModelFileTest() {
-    directory_ = absl::StrCat(testing::TempDir(), "model_file_test_",
-                              testing::UnitTest::GetInstance()->random_seed(), "_",
-                              testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::remove_all(directory_);
-    std::filesystem::create_directory(directory_);
-    path_ = directory_ + "/model.tern";
+    path_ = directory_.File("model.tern");
     model_ = {.spec = ExampleModelSpec(), .version = 12};
     model_.parameters = InitialParameters(*MakeParameterLayout(model_.spec), 5);
   }
-  ~ModelFileTest() override { std::filesystem::remove_all(directory_); }
 
   std::string Contents() const {
     std::ifstream file(path_, std::ios::binary);
@@ -49,7 +44,7 @@ class ModelFileTest : public testing::Test {
     EXPECT_THAT(status.message(), HasSubstr(message));
   }
 
-  std::string directory_;
+  const testing::TemporaryDirectory directory_;
   std::string path_;
   ModelFile model_;
 };
@@ -95,7 +90,7 @@ TEST_F(ModelFileTest, Write_ParameterThatIsNotFinite_IsInvalidArgument) {
 }
 
 TEST_F(ModelFileTest, Write_IntoADirectoryThatIsNotThere_NamesThePath) {
-  const std::string path = directory_ + "/none/model.tern";
+  const std::string path = directory_.File("none/model.tern");
   const absl::Status status = WriteModelFile(path, model_);
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(std::string(status.message()), StartsWith(path));

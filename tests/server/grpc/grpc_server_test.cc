@@ -6,7 +6,13 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <thread>
 
+#include "core/base/crc32c.h"
+#include "core/wire/chunks.h"
+#include "core/wire/proto_conversion.h"
+#include "core/wire/serialize.h"
+#include "tern/v1/coordinator.grpc.pb.h"
 #include "tests/testing/certificates.h"
 #include "tests/testing/grpc_coordinator.h"
 #include "tests/testing/status_matchers.h"
@@ -103,6 +109,56 @@ TEST_F(GrpcServerTest, Health_IsServing) {
   ASSERT_TRUE(reply.DumpToSingleSlice(&bytes).ok());
   // HealthCheckResponse {status: SERVING}.
   EXPECT_EQ(std::string(bytes.begin(), bytes.end()), "\x08\x01");
+}
+
+// A device that is connected and says nothing must not hold a coordinator up.
+TEST_F(GrpcServerTest, Shutdown_WithAnIdleConnection_DoesNotUseItsGrace) {
+  const auto channel = grpc::CreateChannel(running_.address(), grpc::InsecureChannelCredentials());
+  ASSERT_TRUE(channel->WaitForConnected(absl::ToChronoTime(absl::Now() + absl::Seconds(30))));
+  const absl::Time start = absl::Now();
+  running_.server->Shutdown(absl::Seconds(60));
+  EXPECT_LT(absl::Now() - start, absl::Seconds(30));
+}
+
+TEST_F(GrpcServerTest, Shutdown_WithARunningCall_LetsItFinishWithinTheGrace) {
+  auto stub = v1::Coordinator::NewStub(
+      grpc::CreateChannel(running_.address(), grpc::InsecureChannelCredentials()));
+  const Lease lease = testing::TakeLease(*running_.coordinator, "client-0");
+  const std::string update = Serialize(testing::MakeUpdate(lease, {1, 1, 1, 1, 1, 1}));
+  grpc::ClientContext context;
+  v1::SubmitUpdateReply reply;
+  const auto writer = stub->SubmitUpdate(&context, &reply);
+  // One chunk, then the end of the stream once the server is shutting down.
+  ASSERT_TRUE(SendChunks(update, 0, lease.lease_id, [&](const Chunk& chunk) {
+                v1::Chunk message;
+                ToProto(chunk, message);
+                return writer->Write(message) ? absl::OkStatus() : absl::UnavailableError("");
+              }).ok());
+  // The call runs when its bytes have been counted.
+  while (running_.coordinator->total_traffic().bytes_up == 0) std::this_thread::yield();
+  std::thread shutdown([&] { running_.server->Shutdown(absl::Seconds(60)); });
+  writer->WritesDone();
+  const grpc::Status status = writer->Finish();
+  shutdown.join();
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(running_.coordinator->model()->version, 1u);
+}
+
+TEST_F(GrpcServerTest, Shutdown_WithACallThatDoesNotEnd_CancelsItAfterTheGrace) {
+  auto stub = v1::Coordinator::NewStub(
+      grpc::CreateChannel(running_.address(), grpc::InsecureChannelCredentials()));
+  grpc::ClientContext context;
+  v1::SubmitUpdateReply reply;
+  const auto writer = stub->SubmitUpdate(&context, &reply);
+  v1::Chunk chunk;
+  chunk.set_lease_id(std::string(16, 'x'));
+  chunk.set_total_bytes(100);
+  chunk.set_data("x");
+  chunk.set_crc32c(Crc32c("x"));
+  ASSERT_TRUE(writer->Write(chunk));
+  while (running_.coordinator->total_traffic().bytes_up == 0) std::this_thread::yield();
+  running_.server->Shutdown(absl::Milliseconds(1));
+  EXPECT_FALSE(writer->Finish().ok());
 }
 
 TEST_F(GrpcServerTest, Shutdown_Twice_IsHarmless) {
