@@ -17,9 +17,8 @@ namespace tern::server {
 absl::StatusOr<Cost> DeviceCost(const ModelSpec& model, const TrainOptions& train,
                                 const std::string& codec);
 
-// Why a device with these capabilities cannot execute the plan, with the numbers; nothing if it
-// can.
-std::optional<Refusal> RefuseCapabilities(const Capabilities& capabilities, const ModelSpec& model,
+// Why the device that checks in cannot execute the plan, with the numbers; nothing if it can.
+std::optional<Refusal> RefuseCapabilities(const CheckInRequest& request, const ModelSpec& model,
                                           const std::string& codec, const Cost& cost);
 
 }  // namespace tern::server
