@@ -64,7 +64,7 @@ void AddOptions(Arguments& arguments, CLI::App& app) {
   app.add_option("--out", arguments.out,
                  "Directory for the results [runs/TASK-TIME]; must not hold a run");
   app.add_flag("--exit-when-done", arguments.exit_when_done,
-               "Exit after the last round, once the devices know (10 s at most)");
+               "Exit after the last round, once the devices know");
   app.add_option("--threads", arguments.num_threads, "Threads of an evaluation [one per processor]")
       ->check(CLI::Range(1, 1024));
   app.set_version_flag("--version", "tern-server " TERN_VERSION);

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -181,10 +182,19 @@ TEST(GrpcTransport, AfterTheServerCameBack_CallsSucceedAgain) {
   EXPECT_THAT(status, IsOk());
 }
 
+// What a server answers.
+struct Answers {
+  v1::CheckInReply check_in_reply;
+  grpc::Status check_in_status;
+  std::string model = std::string(600000, 'm');
+  std::function<void(v1::Chunk&)> change_chunk = [](v1::Chunk&) {};
+  grpc::Status fetch_status;
+};
+
 // A server that answers as the test says.
 class FakeServer final : public v1::Coordinator::Service {
  public:
-  FakeServer() {
+  explicit FakeServer(const Answers& answers) : answers_(answers) {
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
     builder.RegisterService(this);
@@ -195,35 +205,32 @@ class FakeServer final : public v1::Coordinator::Service {
 
   grpc::Status CheckIn(grpc::ServerContext*, const v1::CheckInRequest*,
                        v1::CheckInReply* reply) override {
-    *reply = check_in_reply;
-    return check_in_status;
+    *reply = answers_.check_in_reply;
+    return answers_.check_in_status;
   }
   grpc::Status FetchModel(grpc::ServerContext*, const v1::FetchModelRequest* request,
                           grpc::ServerWriter<v1::Chunk>* writer) override {
-    const absl::Status sent = SendChunks(model, request->offset(), "", [&](const Chunk& chunk) {
+    const auto send = [&](const Chunk& chunk) {
       v1::Chunk message;
       ToProto(chunk, message);
-      change_chunk(message);
+      answers_.change_chunk(message);
       writer->Write(message);
       return absl::OkStatus();
-    });
-    return sent.ok() ? fetch_status : grpc::Status(grpc::StatusCode::OUT_OF_RANGE, "offset");
+    };
+    const absl::Status sent = SendChunks(answers_.model, request->offset(), "", send);
+    return sent.ok() ? answers_.fetch_status : grpc::Status(grpc::StatusCode::OUT_OF_RANGE, "");
   }
 
-  v1::CheckInReply check_in_reply;
-  grpc::Status check_in_status;
-  std::string model = std::string(600000, 'm');
-  std::function<void(v1::Chunk&)> change_chunk = [](v1::Chunk&) {};
-  grpc::Status fetch_status;
-
  private:
+  const Answers answers_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };
 
 TEST(GrpcTransport, CheckIn_ReplyThatIsWrong_IsInvalidArgument) {
-  FakeServer server;
-  server.check_in_reply.set_protocol_version(1);
+  Answers answers;
+  answers.check_in_reply.set_protocol_version(1);
+  const FakeServer server(answers);
   const auto transport = Connect(server.address());
   EXPECT_THAT(transport->CheckIn({.client_id = "client-0"}),
               StatusIs(absl::StatusCode::kInvalidArgument,
@@ -231,56 +238,54 @@ TEST(GrpcTransport, CheckIn_ReplyThatIsWrong_IsInvalidArgument) {
 }
 
 TEST(GrpcTransport, CallThatIsCutOff_MayBeTriedAgain) {
-  FakeServer server;
-  const auto transport = Connect(server.address());
-  server.check_in_status = grpc::Status(grpc::StatusCode::UNKNOWN, "Stream removed");
-  EXPECT_THAT(transport->CheckIn({.client_id = "client-0"}),
+  const FakeServer lost({.check_in_status = {grpc::StatusCode::UNKNOWN, "Stream removed"}});
+  EXPECT_THAT(Connect(lost.address())->CheckIn({.client_id = "client-0"}),
               StatusIs(absl::StatusCode::kUnavailable, "the call was cut off: Stream removed"));
-  server.check_in_status = grpc::Status(grpc::StatusCode::CANCELLED, "");
-  EXPECT_THAT(transport->CheckIn({.client_id = "client-0"}),
-              StatusIs(absl::StatusCode::kCancelled, server.address()));
+  const FakeServer stopping({.check_in_status = {grpc::StatusCode::CANCELLED, ""}});
+  EXPECT_THAT(Connect(stopping.address())->CheckIn({.client_id = "client-0"}),
+              StatusIs(absl::StatusCode::kCancelled, stopping.address()));
 }
 
 TEST(GrpcTransport, Fetch_ChunkDamagedOnItsWay_IsUnavailableAndGoesOnFromThere) {
-  FakeServer server;
-  bool damaged = false;
-  server.change_chunk = [&](v1::Chunk& chunk) {
-    if (chunk.offset() == 0 || damaged) return;
-    damaged = true;
+  Answers answers;
+  std::atomic<bool> damaged = false;
+  answers.change_chunk = [&damaged](v1::Chunk& chunk) {
+    if (chunk.offset() == 0 || damaged.exchange(true)) return;
     chunk.set_crc32c(chunk.crc32c() + 1);
   };
+  const FakeServer server(answers);
   const auto transport = Connect(server.address());
   std::string model;
   EXPECT_THAT(transport->FetchModel(std::string(16, 'x'), 600000, model),
               StatusIs(absl::StatusCode::kUnavailable, "wrong checksum"));
   EXPECT_EQ(model.size(), kMaxChunkBytes);
   EXPECT_THAT(transport->FetchModel(std::string(16, 'x'), 600000, model), IsOk());
-  EXPECT_EQ(model, server.model);
+  EXPECT_EQ(model, answers.model);
 }
 
-TEST(GrpcTransport, Fetch_ConnectionLostInTheMiddle_KeepsWhatArrived) {
-  FakeServer server;
-  server.fetch_status = grpc::Status(grpc::StatusCode::UNAVAILABLE, "going away");
-  server.change_chunk = [](v1::Chunk& chunk) {
+TEST(GrpcTransport, Fetch_CutOffInTheMiddle_KeepsWhatArrived) {
+  // Announces more than it sends.
+  const auto announce_more = [](v1::Chunk& chunk) {
     if (chunk.total_bytes() != 0) chunk.set_total_bytes(700000);
   };
-  const auto transport = Connect(server.address());
+  const FakeServer lost({.change_chunk = announce_more,
+                         .fetch_status = {grpc::StatusCode::UNAVAILABLE, "going away"}});
   std::string model;
-  EXPECT_THAT(transport->FetchModel(std::string(16, 'x'), 700000, model),
+  EXPECT_THAT(Connect(lost.address())->FetchModel(std::string(16, 'x'), 700000, model),
               StatusIs(absl::StatusCode::kUnavailable, "going away"));
-  EXPECT_EQ(model, server.model);
-  server.fetch_status = grpc::Status::OK;
+  EXPECT_EQ(model, Answers().model);
+  const FakeServer short_stream({.change_chunk = announce_more});
   model.clear();
-  EXPECT_THAT(transport->FetchModel(std::string(16, 'x'), 700000, model),
+  EXPECT_THAT(Connect(short_stream.address())->FetchModel(std::string(16, 'x'), 700000, model),
               StatusIs(absl::StatusCode::kUnavailable, "after 600000 of 700000 bytes"));
+  EXPECT_EQ(model, Answers().model);
 }
 
 TEST(GrpcTransport, Fetch_ChunksThatAreWrong_AreInvalidArgument) {
-  FakeServer server;
-  server.change_chunk = [](v1::Chunk& chunk) { chunk.set_offset(chunk.offset() + 1); };
-  const auto transport = Connect(server.address());
+  const FakeServer server(
+      {.change_chunk = [](v1::Chunk& chunk) { chunk.set_offset(chunk.offset() + 1); }});
   std::string model;
-  EXPECT_THAT(transport->FetchModel(std::string(16, 'x'), 600000, model),
+  EXPECT_THAT(Connect(server.address())->FetchModel(std::string(16, 'x'), 600000, model),
               StatusIs(absl::StatusCode::kInvalidArgument, "expected offset 0"));
 }
 
