@@ -38,7 +38,7 @@ using ::testing::HasSubstr;
 std::string Config(int num_rounds, const std::string& round) {
   return absl::StrCat(
       "task:\n  model: tiny_cnn\n  num_rounds: ", num_rounds,
-      "\n  codec: {up: none}\n  train: {local_epochs: 20, batch_size: 1}\n  round: {", round,
+      "\n  codec: {up: none}\n  train: {local_epochs: 40, batch_size: 1}\n  round: {", round,
       "}\n  evaluate: {every: 0}\n");
 }
 
@@ -214,6 +214,19 @@ TEST(Faults, ClientStoppedBySignal_ExitsInGoodOrder) {
     EXPECT_THAT(client.WaitForLine("stopped by signal; 0 updates"), IsOk());
     ExpectExit(client, {.code = 0});
   }
+}
+
+TEST(Faults, ClientInTraining_EndsAtOnceOnASecondSignal) {
+  const TemporaryDirectory directory;
+  Server server(directory, Config(1, "cohort_size: 1, deadline_s: 600"));
+  // All examples, many times: the step under way takes longer than a test waits.
+  Process client(ClientCommand({.address = server.address(), .num_shards = 1}));
+  ASSERT_THAT(client.WaitForLine("round 1: selected"), IsOk());
+  client.Signal(SIGTERM);
+  client.Signal(SIGINT);
+  const absl::StatusOr<ExitStatus> exit = client.WaitForExit();
+  ASSERT_THAT(exit, IsOk());
+  EXPECT_THAT(exit->code, ::testing::AnyOf(128 + SIGTERM, 128 + SIGINT));
 }
 
 TEST(Faults, WrongCertificates_AreRefusedAndTheRightOnesServed) {
