@@ -27,6 +27,9 @@ struct SessionOptions {
   Capabilities capabilities;
   // How long the coordinator may be out of reach before the session gives up.
   absl::Duration give_up_after = absl::Minutes(10);
+  // Whether a fetched model is hashed and compared with the lease. Off where transport and
+  // coordinator are one process.
+  bool verify_model_hash = true;
 };
 
 // Memory that a session works in; kept apart so that many sessions can take turns with one.

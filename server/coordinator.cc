@@ -5,7 +5,6 @@
 #include <limits>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "compression/frame.h"
 #include "core/base/crc32c.h"
@@ -19,13 +18,6 @@ namespace {
 
 // Room for everything in an update but its frame.
 constexpr int64_t kUpdateEnvelopeBytes = 64 * 1024;
-constexpr size_t kMaxClientIdBytes = 128;
-
-bool IsClientId(absl::string_view id) {
-  return !id.empty() && id.size() <= kMaxClientIdBytes &&
-         std::all_of(id.begin(), id.end(),
-                     [](char c) { return absl::ascii_isgraph(static_cast<unsigned char>(c)); });
-}
 
 absl::StatusOr<std::shared_ptr<const Model>> MakeModel(uint64_t version,
                                                        std::vector<float> parameters) {
@@ -82,10 +74,8 @@ std::optional<Refusal> Coordinator::Refuse(const CheckInRequest& request) const 
                      request.max_protocol_version, ", this coordinator version ", kProtocolVersion,
                      "; update the older of the two"));
   }
-  if (!IsClientId(request.client_id)) {
-    return MakeRefusal(RefusalReason::kInvalidIdentity,
-                       absl::StrCat("a client id is 1 to ", kMaxClientIdBytes,
-                                    " printable ASCII characters without spaces"));
+  if (const absl::Status id = ValidateClientId(request.client_id); !id.ok()) {
+    return MakeRefusal(RefusalReason::kInvalidIdentity, std::string(id.message()));
   }
   if (request.num_examples < 1) {
     return MakeRefusal(RefusalReason::kNoExamples,
@@ -169,8 +159,10 @@ absl::StatusOr<Member*> Coordinator::FindOpenLease(absl::string_view lease_id) {
 absl::StatusOr<std::shared_ptr<const Model>> Coordinator::FetchModel(absl::string_view lease_id) {
   MutexLock lock(mutex_);
   CloseRoundIfDue();
-  TERN_RETURN_IF_ERROR(FindOpenLease(lease_id).status());
-  ++round_->models_fetched;
+  TERN_ASSIGN_OR_RETURN(Member * member, FindOpenLease(lease_id));
+  // A download that goes on after a break is no second one.
+  if (!member->fetched) ++round_->models_fetched;
+  member->fetched = true;
   return round_->base();
 }
 

@@ -33,6 +33,7 @@ struct Member {
   std::string lease_id;
   LeaseState state = LeaseState::kSelected;  // changed by Round::SetState
   absl::Duration granted_at;
+  bool fetched = false;  // the model, or a part of it
   // Of the accepted update's bytes: tells a repeated upload from another one.
   uint32_t digest = 0;
   int64_t bytes = 0;

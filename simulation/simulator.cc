@@ -152,12 +152,13 @@ absl::Status Simulator::RunClient(Worker& worker, const std::string& client_id) 
 
 client::Session Simulator::MakeSession(Worker& worker, const std::string& client_id,
                                        const DatasetView& examples) {
-  return client::Session({.client_id = client_id, .give_up_after = absl::ZeroDuration()},
-                         {.transport = &worker.transport,
-                          .trainer = &worker.trainer,
-                          .dataset = &examples,
-                          .clock = &clock_,
-                          .buffers = &worker.buffers});
+  return client::Session(
+      {.client_id = client_id, .give_up_after = absl::ZeroDuration(), .verify_model_hash = false},
+      {.transport = &worker.transport,
+       .trainer = &worker.trainer,
+       .dataset = &examples,
+       .clock = &clock_,
+       .buffers = &worker.buffers});
 }
 
 }  // namespace tern::simulation
