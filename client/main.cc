@@ -1,5 +1,6 @@
 // tern-client: trains on this machine's data for a coordinator, until told to stop.
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -206,4 +207,8 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace tern::client
 
-int main(int argc, char** argv) { return tern::client::Main(argc, argv); }
+int main(int argc, char** argv) {
+  // A reader of the log that goes away is no reason to stop training.
+  std::signal(SIGPIPE, SIG_IGN);
+  return tern::client::Main(argc, argv);
+}

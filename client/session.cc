@@ -48,6 +48,11 @@ Session::Session(SessionOptions options, Parts parts)
     : options_(std::move(options)), parts_(parts), client_hash_(HashClientId(options_.client_id)) {}
 
 Session::Progress Session::Step() {
+  const bool has_lease =
+      state_ == State::kFetch || state_ == State::kTrain || state_ == State::kSubmit;
+  if (has_lease && parts_.clock->Now() >= lease_ends_at_) {
+    return GiveUpLease(absl::DeadlineExceededError("the round's deadline has passed"));
+  }
   switch (state_) {
     case State::kCheckIn:
       return CheckIn();
@@ -77,6 +82,7 @@ Session::Progress Session::CheckIn() {
   }
   if (const auto* lease = std::get_if<Lease>(&*reply)) {
     lease_ = *lease;
+    lease_ends_at_ = parts_.clock->Now() + lease_.deadline;
     parts_.buffers->model.clear();
     return MoveTo(State::kFetch, absl::ZeroDuration(),
                   absl::StrCat("round ", lease_.plan.round, ": selected, model version ",
@@ -100,13 +106,24 @@ Session::Progress Session::CheckIn() {
 }
 
 Session::Progress Session::Fetch() {
+  const absl::Status bounded = CheckModelBytes();
+  if (!bounded.ok()) return ReportFailure(bounded);
   const absl::Status fetched =
       parts_.transport->FetchModel(lease_.lease_id, lease_.model_bytes, parts_.buffers->model);
   if (MayPass(fetched)) return Retry(fetched);
-  if (!fetched.ok()) return GiveUpLease(fetched);
+  if (!fetched.ok()) return EndLease(fetched);
   const absl::Status decoded = DecodeModel();
   if (!decoded.ok()) return ReportFailure(decoded);
   return MoveTo(State::kTrain, absl::ZeroDuration(), "");
+}
+
+absl::Status Session::CheckModelBytes() const {
+  TERN_ASSIGN_OR_RETURN(const ParameterLayout layout, MakeParameterLayout(lease_.plan.model));
+  const int64_t expected =
+      compression::kFrameHeaderBytes + layout.size * static_cast<int64_t>(sizeof(float));
+  if (lease_.model_bytes == expected) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("the lease offers a model of ", lease_.model_bytes,
+                                                 " bytes, the plan's has ", expected));
 }
 
 absl::Status Session::DecodeModel() {
@@ -158,14 +175,12 @@ absl::Status Session::EncodeUpdate(const TrainReport& report) {
   TERN_ASSIGN_OR_RETURN(std::string frame, compression::EncodeFrame(*encoder, buffers.parameters,
                                                                     lease_.model_version, key));
   const auto bytes_of = [](const auto& buffer) { return static_cast<int64_t>(buffer.size()); };
-  const auto parameter_bytes = count * static_cast<int64_t>(sizeof(float));
-  const int64_t encode_bytes = parameter_bytes + encoder->ScratchBytes(count) + 2 * bytes_of(frame);
   Update update{.lease_id = lease_.lease_id, .base_hash = lease_.base_hash};
-  update.report = {
-      .num_examples = report.num_examples,
-      .local_steps = report.local_steps,
-      .train_loss = report.train_loss,
-      .peak_memory_bytes = bytes_of(buffers.model) + std::max(report.train_bytes, encode_bytes)};
+  update.report = {.num_examples = report.num_examples,
+                   .local_steps = report.local_steps,
+                   .train_loss = report.train_loss,
+                   .peak_memory_bytes = bytes_of(buffers.model) + report.train_bytes +
+                                        encoder->ScratchBytes(count) + 2 * bytes_of(frame)};
   update.sections.push_back(
       {.name = kParametersSection, .codec = lease_.plan.codec, .frame = std::move(frame)});
   buffers.update = Serialize(std::move(update));
@@ -178,9 +193,7 @@ Session::Progress Session::Submit() {
   if (!reply.ok()) {
     const absl::Status& status = reply.status();
     if (MayPass(status)) return Retry(status);
-    const bool lease_is_over = absl::IsNotFound(status) || absl::IsFailedPrecondition(status) ||
-                               absl::IsAlreadyExists(status) || absl::IsAborted(status);
-    return lease_is_over ? GiveUpLease(status) : ReportFailure(status);
+    return EndLease(status);
   }
   ++updates_accepted_;
   return MoveTo(State::kCheckIn, reply->retry_after,
@@ -212,6 +225,12 @@ Session::Progress Session::Retry(const absl::Status& status) {
   return {.next = state_,
           .wait = std::min(wait, options_.give_up_after - out_of_reach),
           .message = absl::StrCat("coordinator not reached, trying again: ", status.message())};
+}
+
+Session::Progress Session::EndLease(const absl::Status& status) {
+  const bool is_over_there = absl::IsNotFound(status) || absl::IsFailedPrecondition(status) ||
+                             absl::IsAlreadyExists(status) || absl::IsAborted(status);
+  return is_over_there ? GiveUpLease(status) : ReportFailure(status);
 }
 
 Session::Progress Session::GiveUpLease(const absl::Status& status) {

@@ -60,9 +60,9 @@ class Session {
     std::string message;           // one line; may be empty
   };
 
-  // Does the current state's work and moves on. A coordinator that cannot be reached keeps the
-  // state, with growing waits, until give_up_after has passed; then kFailed. An error that concerns
-  // one lease gives the lease up.
+  // Does the current state's work and moves on, unless the lease's deadline has passed. A
+  // coordinator that cannot be reached keeps the state, with growing waits, until give_up_after has
+  // passed; then kFailed. An error that concerns one lease gives the lease up.
   Progress Step();
 
   State state() const { return state_; }
@@ -75,12 +75,17 @@ class Session {
   Progress Train();
   Progress Submit();
 
+  // Whether the model that the lease offers is as long as the plan says, before memory is spent on
+  // it.
+  absl::Status CheckModelBytes() const;
   // Fills buffers.parameters from the fetched model.
   absl::Status DecodeModel();
   // Turns the trained parameters into the update and serializes it.
   absl::Status EncodeUpdate(const TrainReport& report);
   Progress MoveTo(State next, absl::Duration wait, std::string message);
   Progress Retry(const absl::Status& status);
+  // After an error that trying again does not mend.
+  Progress EndLease(const absl::Status& status);
   Progress GiveUpLease(const absl::Status& status);
   Progress ReportFailure(const absl::Status& status);
 
@@ -89,6 +94,7 @@ class Session {
   uint64_t client_hash_;
   State state_ = State::kCheckIn;
   Lease lease_;
+  absl::Duration lease_ends_at_;  // by the session's clock
   int64_t updates_accepted_ = 0;
   int failed_attempts_ = 0;
   absl::Duration unreachable_since_;

@@ -4,18 +4,19 @@
 
 namespace tern::server {
 
-void AccumulatorPool::Accumulate(const compression::Decoder& decoder, absl::string_view payload,
-                                 int64_t weight) {
-  std::unique_ptr<aggregation::Aggregator> aggregator;
+AccumulatorPool::Loan AccumulatorPool::Take() {
   {
     MutexLock lock(mutex_);
     if (!free_.empty()) {
-      aggregator = std::move(free_.back());
+      Loan aggregator = std::move(free_.back());
       free_.pop_back();
+      return aggregator;
     }
   }
-  if (aggregator == nullptr) aggregator = *aggregation::MakeAggregator(aggregator_, limits_);
-  aggregator->Accumulate(decoder, payload, weight);
+  return *aggregation::MakeAggregator(aggregator_, limits_);
+}
+
+void AccumulatorPool::Return(Loan aggregator) {
   MutexLock lock(mutex_);
   free_.push_back(std::move(aggregator));
 }

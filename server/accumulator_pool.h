@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -14,17 +15,22 @@
 
 namespace tern::server {
 
-// Thread-safe.
+// Thread-safe. Call order: (Take Return)* (Report | Clear).
 class AccumulatorPool {
  public:
+  // An aggregator for one thread. One that is not returned leaves nothing behind, so that it must
+  // not have accumulated anything.
+  using Loan = std::unique_ptr<aggregation::Aggregator>;
+
   // Name and limits were accepted by MakeAggregator before.
   AccumulatorPool(std::string aggregator, const aggregation::AggregatorLimits& limits)
       : aggregator_(std::move(aggregator)), limits_(limits) {}
 
-  void Accumulate(const compression::Decoder& decoder, absl::string_view payload, int64_t weight);
+  Loan Take();
+  void Return(Loan aggregator);
 
-  // The aggregate of all that was accumulated since the last Report; the pool is empty then. No
-  // Accumulate may be running. FAILED_PRECONDITION if there was nothing.
+  // The aggregate of all that was returned since the last Report or Clear; the pool is empty then.
+  // FAILED_PRECONDITION if there was nothing.
   absl::StatusOr<std::vector<float>> Report();
 
   // Forgets what was accumulated.
@@ -34,7 +40,7 @@ class AccumulatorPool {
   const std::string aggregator_;
   const aggregation::AggregatorLimits limits_;
   Mutex mutex_;
-  std::vector<std::unique_ptr<aggregation::Aggregator>> free_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Loan> free_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace tern::server

@@ -2,14 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "compression/frame.h"
 #include "core/base/crc32c.h"
 #include "core/base/status_macros.h"
-#include "core/crypto/sha256.h"
 #include "core/model/parameter_layout.h"
 #include "server/device_cost.h"
 
@@ -18,22 +16,9 @@ namespace {
 
 // Room for everything in an update but its frame.
 constexpr int64_t kUpdateEnvelopeBytes = 64 * 1024;
-
-absl::StatusOr<std::shared_ptr<const Model>> MakeModel(uint64_t version,
-                                                       std::vector<float> parameters) {
-  auto model = std::make_shared<Model>();
-  model->version = version;
-  model->parameters = std::move(parameters);
-  model->hash = ModelHash(model->parameters);
-  const auto encoder = compression::MakeEncoder(*compression::ParseCodec("none"));
-  TERN_ASSIGN_OR_RETURN(model->frame,
-                        compression::EncodeFrame(*encoder, model->parameters, version, {}));
-  return model;
-}
-
-Refusal MakeRefusal(RefusalReason reason, std::string message) {
-  return {.reason = reason, .message = std::move(message)};
-}
+// Bounds what invented client ids can cost, at about 200 bytes each.
+constexpr size_t kMaxAvailable = 1'000'000;
+constexpr absl::Duration kCrowdedRetry = absl::Minutes(10);
 
 }  // namespace
 
@@ -63,24 +48,24 @@ Coordinator::Coordinator(Task task, Parts parts, const ParameterLayout& layout, 
                   .max_num_examples = task_.max_num_examples}),
       accumulators_(task_.aggregator, task_.Limits(layout.size)),
       optimizer_(*aggregation::MakeServerOptimizer(task_.optimizer)),
-      pace_(task_.seed, parts_.clock->Now()) {}
+      pace_(task_.seed, parts_.clock->Now(), task_.round.deadline / 4) {}
 
 std::optional<Refusal> Coordinator::Refuse(const CheckInRequest& request) const {
   if (request.min_protocol_version > kProtocolVersion ||
       request.max_protocol_version < kProtocolVersion) {
-    return MakeRefusal(
-        RefusalReason::kUnsupportedProtocol,
-        absl::StrCat("the device speaks protocol versions ", request.min_protocol_version, " to ",
-                     request.max_protocol_version, ", this coordinator version ", kProtocolVersion,
-                     "; update the older of the two"));
+    return Refusal{.reason = RefusalReason::kUnsupportedProtocol,
+                   .message = absl::StrCat(
+                       "the device speaks protocol versions ", request.min_protocol_version, " to ",
+                       request.max_protocol_version, ", this coordinator version ",
+                       kProtocolVersion, "; update the older of the two")};
   }
   if (const absl::Status id = ValidateClientId(request.client_id); !id.ok()) {
-    return MakeRefusal(RefusalReason::kInvalidIdentity, std::string(id.message()));
+    return Refusal{.reason = RefusalReason::kInvalidIdentity, .message = std::string(id.message())};
   }
   if (request.num_examples < 1) {
-    return MakeRefusal(RefusalReason::kNoExamples,
-                       absl::StrCat("the device holds ", request.num_examples,
-                                    " examples, a client needs at least 1"));
+    return Refusal{.reason = RefusalReason::kNoExamples,
+                   .message = absl::StrCat("the device holds ", request.num_examples,
+                                           " examples, a client needs at least 1")};
   }
   return RefuseCapabilities(request, task_.model, task_.codec_up, cost_);
 }
@@ -94,7 +79,13 @@ CheckInReply Coordinator::CheckIn(const CheckInRequest& request) {
     return TaskFinished{.task = task_.name, .num_rounds = static_cast<uint64_t>(rounds_closed_)};
   }
   if (draining_) {
-    return MakeRefusal(RefusalReason::kShuttingDown, "the coordinator is being stopped");
+    return Refusal{.reason = RefusalReason::kShuttingDown,
+                   .message = "the coordinator is being stopped"};
+  }
+  if (available_.size() >= kMaxAvailable && !available_.contains(request.client_id)) {
+    return ComeBack{.retry_after = kCrowdedRetry,
+                    .reason = absl::StrCat("the task has all of the ", kMaxAvailable,
+                                           " devices that it can keep track of")};
   }
   available_.try_emplace(request.client_id, parts_.clock->Now());
   OpenRoundIfPossible();
@@ -108,7 +99,9 @@ CheckInReply Coordinator::CheckIn(const CheckInRequest& request) {
     return ComeBack{.retry_after = RetryAfter(request.client_id),
                     .reason = absl::StrCat("not selected for round ", round_->number())};
   }
-  if (member->state != LeaseState::kSelected && member->state != LeaseState::kGranted) {
+  const bool settled =
+      member->state != LeaseState::kSelected && member->state != LeaseState::kGranted;
+  if (settled || parts_.clock->Now() >= round_->deadline) {
     return ComeBack{.retry_after = RetryAfter(request.client_id),
                     .reason = absl::StrCat("done with round ", round_->number())};
   }
@@ -182,16 +175,37 @@ std::optional<absl::StatusOr<SubmitUpdateReply>> Coordinator::AnswerKnown(
     return absl::AlreadyExistsError(
         "this lease was used for another update; the first one stays, check in again");
   }
-  const absl::StatusOr<Member*> open = FindOpenLease(lease_id);
-  if (!open.ok()) return open.status();
-  switch ((*open)->state) {
-    case LeaseState::kAccumulating:
-      return absl::UnavailableError("an upload under this lease is being added; try again");
-    case LeaseState::kFailed:
-      return absl::FailedPreconditionError("this lease was given back; check in again");
-    default:
-      return std::nullopt;
+  const absl::Status may_upload = CheckOpenLease(lease_id);
+  if (!may_upload.ok()) return may_upload;
+  if (member->state == LeaseState::kAccumulating) {
+    return absl::UnavailableError("an upload under this lease is being added; try again");
   }
+  return std::nullopt;
+}
+
+absl::Status Coordinator::CheckOpenLease(absl::string_view lease_id) {
+  TERN_ASSIGN_OR_RETURN(const Member* member, FindOpenLease(lease_id));
+  if (member->state == LeaseState::kFailed) {
+    return absl::FailedPreconditionError("this lease was given back; check in again");
+  }
+  // The round may still be open then, for an update that is being added.
+  const bool came_in_time =
+      member->state == LeaseState::kAccumulating || member->state == LeaseState::kAccepted;
+  if (!came_in_time && parts_.clock->Now() >= round_->deadline) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the deadline of round ", round_->number(), " has passed; check in again"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Coordinator::MayUpload(absl::string_view lease_id) {
+  MutexLock lock(mutex_);
+  CloseRoundIfDue();
+  if (previous_ != nullptr) {
+    const Member* member = previous_->FindLease(lease_id);
+    if (member != nullptr && member->state == LeaseState::kAccepted) return absl::OkStatus();
+  }
+  return CheckOpenLease(lease_id);
 }
 
 absl::StatusOr<SubmitUpdateReply> Coordinator::SubmitUpdate(absl::string_view lease_id,
@@ -207,6 +221,7 @@ absl::StatusOr<SubmitUpdateReply> Coordinator::SubmitUpdate(absl::string_view le
     terms.model_version = round_->base()->version;
   }
   absl::StatusOr<ValidatedUpdate> validated = validator_.Validate(update, terms);
+  AccumulatorPool::Loan aggregator = accumulators_.Take();
   {
     MutexLock lock(mutex_);
     CloseRoundIfDue();
@@ -223,8 +238,9 @@ absl::StatusOr<SubmitUpdateReply> Coordinator::SubmitUpdate(absl::string_view le
     round_->SetState(*round_->FindLease(lease_id), LeaseState::kAccumulating);
   }
   // The round cannot close while a lease is accumulating, and nothing below can fail.
-  accumulators_.Accumulate(validator_.decoder(), validated->payload(),
-                           validated->update.report.num_examples);
+  aggregator->Accumulate(validator_.decoder(), validated->payload(),
+                         validated->update.report.num_examples);
+  accumulators_.Return(std::move(aggregator));
   MutexLock lock(mutex_);
   Member* member = round_->FindLease(lease_id);
   round_->SetState(*member, LeaseState::kAccepted);
@@ -315,10 +331,7 @@ void Coordinator::CloseRound(absl::string_view unsettled_reason) {
   const absl::Duration now = parts_.clock->Now();
   record.duration = now - round_->opened_at;
   record.model = model_;
-  record.traffic = {.bytes_up = traffic_.bytes_up - traffic_at_last_close_.bytes_up,
-                    .bytes_down = traffic_.bytes_down - traffic_at_last_close_.bytes_down,
-                    .bytes_retransmitted =
-                        traffic_.bytes_retransmitted - traffic_at_last_close_.bytes_retransmitted};
+  record.traffic = traffic_ - traffic_at_last_close_;
   traffic_at_last_close_ = traffic_;
   previous_ = std::move(round_);
   ++rounds_closed_;
@@ -345,9 +358,7 @@ absl::StatusOr<std::shared_ptr<const Model>> Coordinator::NextModel(int64_t upda
 
 void Coordinator::CountTraffic(const Traffic& traffic) {
   MutexLock lock(mutex_);
-  traffic_.bytes_up += traffic.bytes_up;
-  traffic_.bytes_down += traffic.bytes_down;
-  traffic_.bytes_retransmitted += traffic.bytes_retransmitted;
+  traffic_ += traffic;
 }
 
 bool Coordinator::finished() const {

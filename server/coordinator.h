@@ -60,6 +60,10 @@ class Coordinator {
   // The most that an update of this task can be, serialized.
   int64_t max_update_bytes() const { return max_update_bytes_; }
 
+  // Whether an upload under this lease is worth receiving. NOT_FOUND, FAILED_PRECONDITION as
+  // SubmitUpdate.
+  absl::Status MayUpload(absl::string_view lease_id);
+
   // Takes a serialized Update. Errors as in the service's contract; none of them changes the model.
   absl::StatusOr<SubmitUpdateReply> SubmitUpdate(absl::string_view lease_id,
                                                  absl::string_view update);
@@ -100,6 +104,8 @@ class Coordinator {
   // none.
   absl::StatusOr<Member*> FindOpenLease(absl::string_view lease_id)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // FAILED_PRECONDITION or NOT_FOUND: nothing may come under this lease any more.
+  absl::Status CheckOpenLease(absl::string_view lease_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The answer to an upload that needs no look at its contents: a receipt for what was accepted
   // before, or why it cannot be taken. Nothing: go on and validate.
   std::optional<absl::StatusOr<SubmitUpdateReply>> AnswerKnown(absl::string_view lease_id,

@@ -15,14 +15,15 @@ absl::StatusOr<Cost> DeviceCost(const ModelSpec& model, const TrainOptions& trai
   TERN_ASSIGN_OR_RETURN(Cost cost, PlanCost({.model = model, .train = train, .codec = codec}));
   const auto encoder = compression::MakeEncoder(*compression::ParseCodec(codec));
   const int64_t parameter_bytes = cost.num_parameters * static_cast<int64_t>(sizeof(float));
-  // A session keeps the model as it was fetched through training, to subtract it from what was
-  // trained; the encoded update exists twice while it is put into its message.
+  // Through all of it, a session keeps the model as it was fetched, to subtract it from what was
+  // trained, and the trainer its memory. The encoded update exists twice while it is put into its
+  // message, and once while the next one is trained.
   const int64_t model_frame = parameter_bytes + compression::kFrameHeaderBytes;
-  cost.decode_bytes = model_frame + parameter_bytes;
-  cost.train_bytes += model_frame;
-  cost.encode_bytes =
-      model_frame + parameter_bytes + encoder->ScratchBytes(cost.num_parameters) +
-      2 * (encoder->MaxEncodedBytes(cost.num_parameters) + compression::kFrameHeaderBytes);
+  const int64_t encoded =
+      encoder->MaxEncodedBytes(cost.num_parameters) + compression::kFrameHeaderBytes;
+  cost.train_bytes += model_frame + encoded;
+  cost.decode_bytes = cost.train_bytes;
+  cost.encode_bytes = cost.train_bytes + encoder->ScratchBytes(cost.num_parameters) + encoded;
   return cost;
 }
 

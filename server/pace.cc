@@ -26,10 +26,10 @@ void Pace::RoundClosed(absl::Duration now) {
 
 absl::Duration Pace::RetryAfter(absl::Duration now) {
   constexpr absl::Duration kShortest = absl::Milliseconds(50);
-  constexpr absl::Duration kLongest = absl::Minutes(1);
+  const absl::Duration longest = std::clamp(longest_, kShortest, absl::Duration(absl::Minutes(1)));
   const absl::Duration rest = expected_end_ - now;
   const absl::Duration wait =
-      std::clamp(rest > absl::ZeroDuration() ? rest : (now - since_) / 4, kShortest, kLongest);
+      std::clamp(rest > absl::ZeroDuration() ? rest : (now - since_) / 4, kShortest, longest);
   RandomStream random({.seed = seed_, .client = ++answers_, .purpose = RandomPurpose::kPace});
   return wait * (1.0 + 0.1 * static_cast<double>(random.NextFloat()));
 }

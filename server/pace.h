@@ -17,8 +17,11 @@ namespace tern::server {
 // Not thread-safe.
 class Pace {
  public:
-  // `seed` keys the jitter; `now` starts the first wait for a round.
-  Pace(uint64_t seed, absl::Duration now) : seed_(seed), since_(now) {}
+  // `seed` keys the jitter; `now` starts the first wait for a round; no wait is longer than
+  // `longest`, or a minute: a device that is selected while it waits must come long before the
+  // round's deadline.
+  Pace(uint64_t seed, absl::Duration now, absl::Duration longest)
+      : seed_(seed), longest_(longest), since_(now) {}
 
   // `last_arrival`: when the last of its members was told to come.
   void RoundOpened(absl::Duration now, absl::Duration last_arrival);
@@ -35,6 +38,7 @@ class Pace {
 
  private:
   uint64_t seed_;
+  absl::Duration longest_;
   absl::Duration since_;         // the round, or the wait for one, has lasted
   absl::Duration expected_end_;  // of the open round
   absl::Duration work_;          // of the slowest member of the round before

@@ -11,14 +11,12 @@
 namespace tern::server {
 namespace {
 
-constexpr size_t kLeaseIdBytes = 16;
-
 std::string LeaseId(absl::string_view secret, uint64_t round, absl::string_view client_id) {
   std::string input(secret);
   ByteWriter writer(&input);
   writer.Write(round);
   writer.WriteBytes(client_id);
-  return Sha256(input).substr(0, kLeaseIdBytes);
+  return Sha256(input).substr(0, static_cast<size_t>(kLeaseIdBytes));
 }
 
 }  // namespace

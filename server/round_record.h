@@ -6,26 +6,28 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "absl/time/time.h"
+#include "server/model.h"
 
 namespace tern::server {
-
-// A version of the global model. Immutable; shared, because a download may outlive the round it was
-// leased in.
-struct Model {
-  uint64_t version = 0;  // the number of rounds that changed it
-  std::vector<float> parameters;
-  std::string hash;   // SHA-256 over the canonical bytes
-  std::string frame;  // what FetchModel streams
-};
 
 // Bytes of serialized application messages, without gRPC and TLS framing.
 struct Traffic {
   int64_t bytes_up = 0;
   int64_t bytes_down = 0;
   int64_t bytes_retransmitted = 0;  // of both, what was sent again
+
+  Traffic& operator+=(const Traffic& other) {
+    bytes_up += other.bytes_up;
+    bytes_down += other.bytes_down;
+    bytes_retransmitted += other.bytes_retransmitted;
+    return *this;
+  }
+  Traffic operator-(const Traffic& other) const {
+    return {bytes_up - other.bytes_up, bytes_down - other.bytes_down,
+            bytes_retransmitted - other.bytes_retransmitted};
+  }
 };
 
 struct RoundRecord {

@@ -61,6 +61,18 @@ absl::Status ValidateModel(const Task& task, int64_t num_parameters) {
   return absl::OkStatus();
 }
 
+absl::Status ValidateCodec(const Task& task, int64_t num_parameters) {
+  const auto codec = compression::ParseCodec(task.codec_up);
+  TERN_RETURN_IF_ERROR(InField("codec.up", codec.status()));
+  // An update is one message until it is cut into chunks, and a message is below 2 GiB.
+  constexpr int64_t kMaxUpdateBytes = (int64_t{1} << 31) - (int64_t{1} << 20);
+  const int64_t bytes = compression::MakeEncoder(*codec)->MaxEncodedBytes(num_parameters);
+  if (bytes <= kMaxUpdateBytes) return absl::OkStatus();
+  return FieldError("codec.up",
+                    absl::StrCat(task.codec_up, ", which makes updates of up to ", bytes, " bytes"),
+                    absl::StrCat("at most ", kMaxUpdateBytes));
+}
+
 }  // namespace
 
 int64_t Task::MaxSelected() const {
@@ -86,7 +98,7 @@ absl::Status ValidateTask(const Task& task) {
   TERN_RETURN_IF_ERROR(InField("model", layout.status()));
   TERN_RETURN_IF_ERROR(ValidateModel(task, layout->size));
   TERN_RETURN_IF_ERROR(InField("train", ValidateTrainOptions(task.train)));
-  TERN_RETURN_IF_ERROR(InField("codec.up", compression::ParseCodec(task.codec_up).status()));
+  TERN_RETURN_IF_ERROR(ValidateCodec(task, layout->size));
   if (!(task.max_update_abs > 0.0f && task.max_update_abs <= 1e6f)) {
     return FieldError("strategy.max_update_abs", absl::StrCat(task.max_update_abs),
                       "a number above 0, at most 1e6");

@@ -22,7 +22,7 @@ int main(int argc, char** argv) {
   run->add_option("--out", command.out,
                   "Directory for the results (default: runs/<task name>-<time>)");
   run->add_option("--threads", command.num_threads,
-                  "Worker threads (default: one per processor); the results do not depend on it")
+                  "Worker threads (default: one per processor); the models do not depend on it")
       ->check(CLI::Range(1, 1024));
   run->footer(
       "Examples:\n"

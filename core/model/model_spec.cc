@@ -68,7 +68,7 @@ absl::StatusOr<Shape> InferLayerShape(const LayerSpec& layer, const Shape& input
       }
       return Shape{layer.units};
     case LayerKind::kConv2d:
-      TERN_RETURN_IF_ERROR(CheckRange(layer, "channels", layer.units, 1));
+      TERN_RETURN_IF_ERROR(CheckRange(layer, "units", layer.units, 1));
       return WindowOutput(layer, input, layer.units);
     case LayerKind::kMaxPool2d:
       if (layer.padding != 0) return LayerError(layer, "max_pool2d takes no padding");

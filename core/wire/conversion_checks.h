@@ -15,7 +15,6 @@
 
 namespace tern {
 
-inline constexpr int64_t kLeaseIdBytes = 16;
 inline constexpr int64_t kHashBytes = 32;
 inline constexpr int64_t kMaxClientIdBytes = 4096;
 inline constexpr int64_t kMaxTextBytes = 16384;  // messages for people, names of tasks and layers

@@ -19,6 +19,9 @@ namespace tern {
 // The protocol that this build speaks.
 inline constexpr uint32_t kProtocolVersion = 1;
 
+// The length of a lease id.
+inline constexpr int64_t kLeaseIdBytes = 16;
+
 // The section of an update that holds the parameters.
 inline constexpr char kParametersSection[] = "parameters";
 

@@ -49,9 +49,11 @@ absl::Status CheckPeerIsClient(const grpc::ServerContext& context, absl::string_
                                                   "', the client id is '", client_id, "'"));
 }
 
-// Puts an upload together: its lease and the bytes. `on_chunk` hears of every chunk taken.
+// Puts an upload together: its lease and the bytes. `on_lease` may refuse it before anything is
+// kept of it; `on_chunk` hears of every chunk that came.
 absl::StatusOr<std::pair<std::string, std::string>> Receive(
     grpc::ServerReader<v1::Chunk>& reader, int64_t max_bytes,
+    const std::function<absl::Status(const std::string&)>& on_lease,
     const std::function<void(const std::string&, const v1::Chunk&)>& on_chunk) {
   std::string lease_id;
   std::string update;
@@ -59,12 +61,14 @@ absl::StatusOr<std::pair<std::string, std::string>> Receive(
   v1::Chunk message;
   while (reader.Read(&message)) {
     TERN_ASSIGN_OR_RETURN(const Chunk chunk, FromProto(message));
-    if (lease_id.empty()) lease_id = chunk.lease_id;
+    const bool first = lease_id.empty();
+    if (first) lease_id = chunk.lease_id;
     if (lease_id.empty()) {
       return absl::InvalidArgumentError("first chunk: no lease_id, expected 16 bytes");
     }
-    TERN_RETURN_IF_ERROR(assembler.Add(chunk));
     on_chunk(lease_id, message);
+    if (first) TERN_RETURN_IF_ERROR(on_lease(lease_id));
+    TERN_RETURN_IF_ERROR(assembler.Add(chunk));
   }
   TERN_RETURN_IF_ERROR(assembler.Finish());
   return std::make_pair(std::move(lease_id), std::move(update));
@@ -136,7 +140,10 @@ grpc::Status CoordinatorService::SubmitUpdate(grpc::ServerContext* context,
         ledger_.Received(lease_id, chunk.offset(), chunk.offset() + chunk.data().size());
     coordinator_->CountTraffic({.bytes_up = SizeOf(chunk) - again, .bytes_retransmitted = again});
   };
-  const auto upload = Receive(*reader, coordinator_->max_update_bytes(), count);
+  const auto may_upload = [this](const std::string& lease_id) {
+    return coordinator_->MayUpload(lease_id);
+  };
+  const auto upload = Receive(*reader, coordinator_->max_update_bytes(), may_upload, count);
   if (context->IsCancelled())
     return grpc::Status(grpc::StatusCode::CANCELLED, "the device has gone");
   if (!upload.ok()) return ToGrpc(upload.status());

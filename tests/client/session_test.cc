@@ -232,6 +232,29 @@ TEST_F(SessionTest, ADamagedModel_IsReportedNotTrained) {
   EXPECT_THAT(transport_.failures[0], HasSubstr("not the one the lease names"));
 }
 
+TEST_F(SessionTest, AModelOfAnotherLengthThanThePlans_IsNotFetched) {
+  Lease lease = SomeLease();
+  lease.model_bytes = int64_t{1} << 40;
+  transport_.check_in_replies = {lease};
+  Session session = MakeSession();
+  session.Step();
+  EXPECT_EQ(session.Step().next, State::kCheckIn);
+  ASSERT_EQ(transport_.failures.size(), 1u);
+  EXPECT_THAT(transport_.failures[0], HasSubstr("1099511627776 bytes"));
+  EXPECT_TRUE(buffers_.model.empty());
+}
+
+TEST_F(SessionTest, ALeaseWhoseDeadlineHasPassed_IsGivenUpWithoutWork) {
+  transport_.check_in_replies = {SomeLease()};
+  Session session = MakeSession();
+  for (int i = 0; i < 3; ++i) session.Step();
+  clock_.Advance(absl::Seconds(60));
+  const Session::Progress progress = session.Step();
+  EXPECT_EQ(progress.next, State::kCheckIn);
+  EXPECT_THAT(progress.message, HasSubstr("deadline has passed"));
+  EXPECT_TRUE(transport_.uploads.empty());
+}
+
 TEST_F(SessionTest, TrainingThatFails_IsReported) {
   transport_.check_in_replies = {SomeLease()};
   trainer_.status = absl::AbortedError("training diverged at step 3");

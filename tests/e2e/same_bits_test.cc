@@ -31,8 +31,7 @@ task:
   model: tiny_cnn
   num_rounds: 3
   train: {local_epochs: 1, batch_size: 50, learning_rate: 0.05}
-  codec: {up: "quantize(8)"
-}
+  codec: {up: "quantize(8)"}
   round: {cohort_size: 3, min_available: 5, min_updates: 3, deadline_s: 120}
   evaluate: {every: 0}
 )yaml";
@@ -53,10 +52,15 @@ std::vector<std::string> Deploy(const std::vector<int>& ids) {
   Server server(directory, kConfig, {"--insecure", "--exit-when-done"});
   std::vector<std::unique_ptr<Process>> clients;
   for (const int id : ids) {
-    clients.push_back(std::make_unique<Process>(ClientCommand(
-        {.address = server.address(), .shard = id, .num_shards = kClients, .seed = 7})));
-    // So that they arrive in this order.
-    EXPECT_TRUE(clients.back()->WaitForLine("coordinator at").ok());
+    clients.push_back(
+        std::make_unique<Process>(ClientCommand({.address = server.address(),
+                                                 .shard = id,
+                                                 .num_shards = kClients,
+                                                 .seed = 7,
+                                                 .arguments = {"--insecure", "--ram-mb", "64"}})));
+    // So that they check in in this order; the last one opens the round.
+    if (id == ids.back()) break;
+    EXPECT_TRUE(clients.back()->WaitForLine("waiting for devices").ok());
   }
   for (const auto& client : clients) ExpectExit(*client, {.code = 0});
   ExpectExit(server.process(), {.code = 0});

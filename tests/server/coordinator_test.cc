@@ -197,6 +197,29 @@ TEST_F(CoordinatorTest, Submit_AtTheDeadline_IsLateAndNotCounted) {
   EXPECT_THAT(Last().model->parameters, ::testing::Each(1.0f));
 }
 
+TEST_F(CoordinatorTest, MayUpload_TellsBeforeTheBytesCome) {
+  Task task = SmallTask(1);
+  task.round.over_selection = 2.0;
+  task.round.min_available = 2;
+  Start(task);
+  CheckIn("a");
+  const Lease b = TakeLease(*coordinator_, "b");
+  const Lease a = TakeLease(*coordinator_, "a");
+  EXPECT_TRUE(coordinator_->MayUpload(a.lease_id).ok());
+  EXPECT_TRUE(Submit(MakeUpdate(a, kOnes)).ok());
+  EXPECT_TRUE(coordinator_->MayUpload(a.lease_id).ok()) << "a retry gets its receipt";
+  EXPECT_EQ(coordinator_->MayUpload(b.lease_id).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(coordinator_->MayUpload("?").code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(CoordinatorTest, Lease_IsNeverGivenOutWithATimeThatHasPassed) {
+  Start(SmallTask(2));
+  CheckIn("a");
+  TakeLease(*coordinator_, "b");
+  clock_.Advance(absl::Seconds(60));
+  EXPECT_FALSE(std::holds_alternative<Lease>(CheckIn("a")));
+}
+
 TEST_F(CoordinatorTest, Round_WithTooFewUpdatesAtTheDeadline_ChangesNothingAndSaysWhy) {
   Task task = SmallTask(3);
   task.round.min_updates = 2;

@@ -16,7 +16,7 @@ TEST(DeviceCost, CoversEveryPhase) {
   EXPECT_GE(cost->decode_bytes, 2 * parameter_bytes);
   EXPECT_GT(cost->train_bytes, 2 * parameter_bytes);
   EXPECT_GE(cost->encode_bytes, 2 * parameter_bytes + 2 * 44426);
-  EXPECT_EQ(cost->peak_bytes(), cost->train_bytes);
+  EXPECT_GT(cost->encode_bytes, cost->train_bytes) << "the trainer keeps its memory";
 }
 
 TEST(RefuseCapabilities, ADeviceOneByteTooSmall_IsRefusedWithBothNumbers) {

@@ -10,7 +10,7 @@ namespace {
 
 // A pace that has seen one round, from 0 s to 20 s, whose slowest member worked 6 s.
 Pace PaceAfterOneRound() {
-  Pace pace(1, absl::ZeroDuration());
+  Pace pace(1, absl::ZeroDuration(), absl::Hours(1));
   pace.RoundOpened(absl::Seconds(0), absl::Seconds(0));
   pace.UpdateAccepted(absl::Seconds(4));
   pace.UpdateAccepted(absl::Seconds(6));
@@ -44,13 +44,13 @@ TEST(Pace, OfALateRound_GrowsWithItsAge) {
 }
 
 TEST(Pace, WithoutARound_GrowsWithTheWait) {
-  Pace pace(1, absl::ZeroDuration());
+  Pace pace(1, absl::ZeroDuration(), absl::Hours(1));
   ExpectAbout(pace.RetryAfter(absl::ZeroDuration()), absl::Milliseconds(50));
   ExpectAbout(pace.RetryAfter(absl::Seconds(100)), absl::Seconds(25));
 }
 
 TEST(Pace, SpreadsDevicesByJitter) {
-  Pace pace(1, absl::ZeroDuration());
+  Pace pace(1, absl::ZeroDuration(), absl::Hours(1));
   EXPECT_NE(pace.RetryAfter(absl::Seconds(10)), pace.RetryAfter(absl::Seconds(10)));
 }
 
@@ -58,7 +58,7 @@ TEST(Pace, SpreadsDevicesByJitter) {
 // one before.
 TEST(Pace, OfManyRounds_DoesNotStretchThem) {
   constexpr absl::Duration kWork = absl::Seconds(2);
-  Pace pace(1, absl::ZeroDuration());
+  Pace pace(1, absl::ZeroDuration(), absl::Hours(1));
   std::vector<absl::Duration> arrivals(10, absl::ZeroDuration());
   absl::Duration opened;
   absl::Duration length;

@@ -95,7 +95,7 @@ const BadModel kBadModels[] = {
     {"NegativeUnits", [](ModelSpec& s) { s.layers[4].units = -3; }, "units is -3"},
     {"TooManyUnits", [](ModelSpec& s) { s.layers[4].units = kMaxDimension + 1; },
      "expected 1 to 1048576"},
-    {"NoChannels", [](ModelSpec& s) { s.layers[0].units = 0; }, "layer 'conv': channels is 0"},
+    {"NoChannels", [](ModelSpec& s) { s.layers[0].units = 0; }, "layer 'conv': units is 0"},
     {"NoKernel", [](ModelSpec& s) { s.layers[0].kernel = 0; }, "layer 'conv': kernel is 0"},
     {"NoStride", [](ModelSpec& s) { s.layers[2].stride = 0; }, "layer 'pool': stride is 0"},
     {"NegativePadding", [](ModelSpec& s) { s.layers[0].padding = -1; }, "padding is -1"},

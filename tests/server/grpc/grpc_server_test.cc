@@ -151,7 +151,7 @@ TEST_F(GrpcServerTest, Shutdown_WithACallThatDoesNotEnd_CancelsItAfterTheGrace) 
   v1::SubmitUpdateReply reply;
   const auto writer = stub->SubmitUpdate(&context, &reply);
   v1::Chunk chunk;
-  chunk.set_lease_id(std::string(16, 'x'));
+  chunk.set_lease_id(testing::TakeLease(*running_.coordinator, "client-0").lease_id);
   chunk.set_total_bytes(100);
   chunk.set_data("x");
   chunk.set_crc32c(Crc32c("x"));

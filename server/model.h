@@ -1,0 +1,28 @@
+// A version of the global model, with what is sent of it.
+#ifndef TERN_SERVER_MODEL_H_
+#define TERN_SERVER_MODEL_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace tern::server {
+
+// Immutable; shared, because a download may outlive the round it was leased in.
+struct Model {
+  uint64_t version = 0;  // the number of rounds that changed it
+  std::vector<float> parameters;
+  std::string hash;   // SHA-256 over the canonical bytes
+  std::string frame;  // what FetchModel streams
+};
+
+// Hashes and frames `parameters`, which are finite.
+absl::StatusOr<std::shared_ptr<const Model>> MakeModel(uint64_t version,
+                                                       std::vector<float> parameters);
+
+}  // namespace tern::server
+
+#endif  // TERN_SERVER_MODEL_H_
