@@ -18,7 +18,7 @@
 #include "absl/time/time.h"
 #include "core/base/status_macros.h"
 #include "core/wire/model_file.h"
-#include "server/files.h"
+#include "core/base/files.h"
 
 namespace tern::server {
 namespace {

@@ -14,7 +14,7 @@
 #include "core/base/status_macros.h"
 #include "core/engine/gemm.h"
 #include "core/train/evaluator.h"
-#include "server/files.h"
+#include "core/base/files.h"
 
 namespace tern::server {
 namespace {

@@ -1,8 +1,6 @@
 #include "core/wire/model_file.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -13,6 +11,7 @@
 #include "compression/codec.h"
 #include "compression/frame.h"
 #include "core/base/bytes.h"
+#include "core/base/files.h"
 #include "core/base/status_macros.h"
 #include "core/model/parameter_layout.h"
 #include "core/wire/serialize.h"
@@ -62,42 +61,6 @@ absl::StatusOr<std::string> Encode(const ModelFile& model) {
                                                  model.parameters, model.version, RandomKey{}));
   writer.WriteBytes(frame);
   return bytes;
-}
-
-absl::Status WriteDurably(const std::string& path, absl::string_view bytes) {
-  const File file(std::fopen(path.c_str(), "wb"));
-  if (file == nullptr) return SystemError("cannot be opened for writing");
-  if (std::fwrite(bytes.data(), 1, bytes.size(), file.get()) != bytes.size() ||
-      std::fflush(file.get()) != 0 || ::fsync(::fileno(file.get())) != 0) {
-    return SystemError("cannot be written");
-  }
-  return absl::OkStatus();
-}
-
-// Makes a rename inside the directory of `path` durable.
-absl::Status SyncDirectoryOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  const int descriptor = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return SystemError("its directory cannot be opened");
-  const int result = ::fsync(descriptor);
-  const absl::Status status =
-      result == 0 ? absl::OkStatus() : SystemError("cannot be made durable");
-  ::close(descriptor);
-  return status;
-}
-
-absl::Status ReplaceFile(const std::string& path, absl::string_view bytes) {
-  const std::string temporary = absl::StrCat(path, ".tmp");
-  absl::Status written = WriteDurably(temporary, bytes);
-  if (written.ok() && std::rename(temporary.c_str(), path.c_str()) != 0) {
-    written = SystemError("cannot be replaced");
-  }
-  if (!written.ok()) {
-    std::remove(temporary.c_str());
-    return written;
-  }
-  return SyncDirectoryOf(path);
 }
 
 absl::StatusOr<std::string> ReadBytes(FILE* file, size_t size) {
@@ -167,8 +130,7 @@ absl::StatusOr<ModelFile> ReadModel(FILE* file) {
 absl::Status WriteModelFile(const std::string& path, const ModelFile& model) {
   const absl::StatusOr<std::string> bytes = Encode(model);
   if (!bytes.ok()) return WithPath(path, bytes.status());
-  const absl::Status written = ReplaceFile(path, *bytes);
-  return written.ok() ? written : WithPath(path, written);
+  return WriteFileAtomically(path, *bytes);
 }
 
 absl::StatusOr<ModelFile> ReadModelFile(const std::string& path) {

@@ -15,7 +15,7 @@
 #include "core/base/status_macros.h"
 #include "google/protobuf/descriptor.h"
 #include "server/config/yaml_scalar.h"
-#include "server/files.h"
+#include "core/base/files.h"
 
 namespace tern::server {
 namespace {

@@ -11,7 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/files.h"
+#include "core/base/files.h"
 #include "tests/testing/status_matchers.h"
 #include "tests/testing/updates.h"
 

@@ -13,7 +13,7 @@
 #include "core/wire/model_file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/files.h"
+#include "core/base/files.h"
 #include "tests/testing/status_matchers.h"
 
 namespace tern::server {

@@ -12,7 +12,7 @@
 #include "google/protobuf/util/message_differencer.h"
 #include "gtest/gtest.h"
 #include "server/config/proto_to_yaml.h"
-#include "server/files.h"
+#include "core/base/files.h"
 #include "tern/v1/config.pb.h"
 #include "tests/testing/status_matchers.h"
 

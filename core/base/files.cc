@@ -1,12 +1,16 @@
-#include "server/files.h"
+#include "core/base/files.h"
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <memory>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
-namespace tern::server {
+namespace tern {
 namespace {
 
 struct CloseFile {
@@ -21,14 +25,22 @@ absl::Status SystemError(int error, const std::string& path) {
   return absl::ErrnoToStatus(error, path);
 }
 
-absl::Status WriteAndClose(FileHandle file, const std::string& path, absl::string_view contents) {
-  const bool written =
-      std::fwrite(contents.data(), 1, contents.size(), file.get()) == contents.size();
-  const int write_error = errno;
-  const bool closed = std::fclose(file.release()) == 0;
-  if (!written) return SystemError(write_error, path);
-  if (!closed) return SystemError(errno, path);
-  return absl::OkStatus();
+absl::Status WriteDurably(std::FILE* file, const std::string& path, absl::string_view contents) {
+  const bool durable = std::fwrite(contents.data(), 1, contents.size(), file) == contents.size() &&
+                       std::fflush(file) == 0 && ::fsync(::fileno(file)) == 0;
+  return durable ? absl::OkStatus() : SystemError(errno, path);
+}
+
+// Makes a rename inside the directory of `path` durable.
+absl::Status SyncDirectoryOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const int descriptor = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return SystemError(errno, path);
+  const absl::Status status =
+      ::fsync(descriptor) == 0 ? absl::OkStatus() : SystemError(errno, path);
+  ::close(descriptor);
+  return status;
 }
 
 }  // namespace
@@ -53,12 +65,16 @@ absl::Status WriteFileAtomically(const std::string& path, absl::string_view cont
   const std::string temporary = path + ".tmp";
   FileHandle file(std::fopen(temporary.c_str(), "wb"));
   if (file == nullptr) return SystemError(errno, path);
-  absl::Status status = WriteAndClose(std::move(file), path, contents);
+  absl::Status status = WriteDurably(file.get(), path, contents);
+  file.reset();
   if (status.ok() && std::rename(temporary.c_str(), path.c_str()) != 0) {
     status = SystemError(errno, path);
   }
-  if (!status.ok()) std::remove(temporary.c_str());
-  return status;
+  if (!status.ok()) {
+    std::remove(temporary.c_str());
+    return status;
+  }
+  return SyncDirectoryOf(path);
 }
 
-}  // namespace tern::server
+}  // namespace tern

@@ -1,4 +1,4 @@
-#include "server/files.h"
+#include "core/base/files.h"
 
 #include <unistd.h>
 
@@ -11,7 +11,7 @@
 #include "gtest/gtest.h"
 #include "tests/testing/status_matchers.h"
 
-namespace tern::server {
+namespace tern {
 namespace {
 
 using ::tern::testing::IsOk;
@@ -67,4 +67,4 @@ TEST_F(FilesTest, WriteFileAtomically_FullDisk_IsResourceExhausted) {
 }
 
 }  // namespace
-}  // namespace tern::server
+}  // namespace tern
