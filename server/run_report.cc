@@ -16,9 +16,9 @@
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "core/base/files.h"
 #include "core/base/status_macros.h"
 #include "core/wire/model_file.h"
-#include "core/base/files.h"
 
 namespace tern::server {
 namespace {

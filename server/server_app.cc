@@ -11,10 +11,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "core/base/files.h"
 #include "core/base/status_macros.h"
 #include "core/engine/gemm.h"
 #include "core/train/evaluator.h"
-#include "core/base/files.h"
 
 namespace tern::server {
 namespace {

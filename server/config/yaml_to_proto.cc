@@ -12,10 +12,10 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "core/base/files.h"
 #include "core/base/status_macros.h"
 #include "google/protobuf/descriptor.h"
 #include "server/config/yaml_scalar.h"
-#include "core/base/files.h"
 
 namespace tern::server {
 namespace {

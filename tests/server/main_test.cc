@@ -17,11 +17,11 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "client/grpc/grpc_transport.h"
+#include "core/base/files.h"
 #include "core/wire/model_file.h"
 #include "core/wire/serialize.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "core/base/files.h"
 #include "tests/testing/status_matchers.h"
 #include "tests/testing/updates.h"
 

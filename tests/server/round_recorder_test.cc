@@ -9,9 +9,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "core/base/files.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "core/base/files.h"
 #include "tests/testing/status_matchers.h"
 #include "tests/testing/updates.h"
 

@@ -8,12 +8,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/files.h"
 #include "core/model/parameter_layout.h"
 #include "core/model/zoo.h"
 #include "core/wire/model_file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "core/base/files.h"
 #include "tests/testing/status_matchers.h"
 
 namespace tern::server {

@@ -7,12 +7,12 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/files.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/descriptor.pb.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "gtest/gtest.h"
 #include "server/config/proto_to_yaml.h"
-#include "core/base/files.h"
 #include "tern/v1/config.pb.h"
 #include "tests/testing/status_matchers.h"
 
