@@ -66,40 +66,50 @@ absl::StatusOr<Totals> RunRounds(Simulator& simulator, int64_t num_rounds, Progr
   return totals;
 }
 
+struct Inputs {
+  server::LoadedConfig config;
+  std::unique_ptr<Dataset> train;
+  std::unique_ptr<Dataset> test;  // null if nothing is evaluated
+  Partition partition;
+};
+
+absl::StatusOr<Inputs> LoadInputs(const RunCommand& command) {
+  Inputs inputs;
+  TERN_ASSIGN_OR_RETURN(inputs.config, server::LoadConfig(command.config, command.overrides));
+  const server::LoadedConfig& config = inputs.config;
+  TERN_ASSIGN_OR_RETURN(inputs.train, LoadDataset(config.data, Split::kTrain));
+  if (config.evaluate_every > 0) {
+    TERN_ASSIGN_OR_RETURN(inputs.test, LoadDataset(config.data, Split::kTest));
+  }
+  TERN_ASSIGN_OR_RETURN(inputs.partition,
+                        PartitionIid(inputs.train->size(), config.num_clients, config.seed));
+  return inputs;
+}
+
 }  // namespace
 
 absl::Status Run(const RunCommand& command) {
   const MonotonicClock clock;
   const absl::Duration started = clock.Now();
-  TERN_ASSIGN_OR_RETURN(server::LoadedConfig config,
-                        server::LoadConfig(command.config, command.overrides));
-  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> train,
-                        LoadDataset(config.data, Split::kTrain));
-  std::unique_ptr<Dataset> test;
-  if (config.evaluate_every > 0) {
-    TERN_ASSIGN_OR_RETURN(test, LoadDataset(config.data, Split::kTest));
-  }
-  TERN_ASSIGN_OR_RETURN(Partition partition,
-                        PartitionIid(train->size(), config.num_clients, config.seed));
-
+  TERN_ASSIGN_OR_RETURN(Inputs inputs, LoadInputs(command));
+  const server::LoadedConfig& config = inputs.config;
   ProgressLine progress;
-  const int64_t num_rounds = config.task.num_rounds;
-  const ModelSpec model = config.task.model;
-  const std::string name = config.task.name;
-  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<Simulator> simulator,
-                        Simulator::Create({.task = std::move(config.task),
-                                           .num_threads = command.num_threads,
-                                           .evaluate_every = config.evaluate_every,
-                                           .on_progress =
-                                               [&progress](int64_t accepted, int64_t wanted) {
-                                                 progress.Show(accepted, wanted);
-                                               }},
-                                          train.get(), std::move(partition), test.get()));
-  const std::string out = command.out.empty() ? server::DefaultRunDirectory(name) : command.out;
+  TERN_ASSIGN_OR_RETURN(
+      const std::unique_ptr<Simulator> simulator,
+      Simulator::Create(
+          {.task = config.task,
+           .num_threads = command.num_threads,
+           .evaluate_every = config.evaluate_every,
+           .on_progress = [&progress](int64_t accepted,
+                                      int64_t wanted) { progress.Show(accepted, wanted); }},
+          inputs.train.get(), std::move(inputs.partition), inputs.test.get()));
+  const std::string out =
+      command.out.empty() ? server::DefaultRunDirectory(config.task.name) : command.out;
   TERN_ASSIGN_OR_RETURN(const std::unique_ptr<server::RunReport> report,
                         server::RunReport::Create(out, config.resolved_yaml));
 
-  TERN_ASSIGN_OR_RETURN(const Totals totals, RunRounds(*simulator, num_rounds, progress, *report));
+  TERN_ASSIGN_OR_RETURN(const Totals totals,
+                        RunRounds(*simulator, config.task.num_rounds, progress, *report));
   const double wall_time_s = absl::ToDoubleSeconds(clock.Now() - started);
   TERN_RETURN_IF_ERROR(report->Finish(
       {.wall_time_s = wall_time_s,
@@ -109,7 +119,7 @@ absl::Status Run(const RunCommand& command) {
        .kernel_target = std::string(KernelTarget()),
        .config_hash = config.config_hash,
        .version = TERN_VERSION},
-      model, *simulator->model()));
+      config.task.model, *simulator->model()));
   std::printf("%s\n", report->SummaryText(wall_time_s).c_str());
   return absl::OkStatus();
 }
