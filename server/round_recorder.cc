@@ -14,8 +14,16 @@ RoundRecorder::RoundRecorder(Options options)
 RoundRecorder::~RoundRecorder() { Stop().IgnoreError(); }
 
 void RoundRecorder::OnRoundClosed(const RoundRecord& record) {
+  ClosedRound closed{record, options_.clock->Now()};
+  if (!IsDue(record.round)) {
+    // What waits to be recorded must not hold a model that nobody will look at.
+    auto name = std::make_shared<Model>();
+    name->version = record.model->version;
+    name->hash = record.model->hash;
+    closed.record.model = std::move(name);
+  }
   MutexLock lock(mutex_);
-  queue_.push_back({record, options_.clock->Now()});
+  queue_.push_back(std::move(closed));
   changed_.NotifyOne();
 }
 
@@ -63,12 +71,14 @@ absl::Status RoundRecorder::Record(const ClosedRound& round, RunReport& report) 
   return report.AddRound(record, evaluation, absl::ToDoubleSeconds(round.closed_at - started_at_));
 }
 
+bool RoundRecorder::IsDue(uint64_t round) const {
+  const auto number = static_cast<int64_t>(round);
+  return options_.evaluate_every != 0 &&
+         (number % options_.evaluate_every == 0 || number == options_.num_rounds);
+}
+
 absl::StatusOr<std::optional<Evaluation>> RoundRecorder::EvaluateIfDue(const RoundRecord& record) {
-  const auto round = static_cast<int64_t>(record.round);
-  if (options_.evaluate_every == 0 ||
-      (round % options_.evaluate_every != 0 && round != options_.num_rounds)) {
-    return std::nullopt;
-  }
+  if (!IsDue(record.round)) return std::nullopt;
   TERN_ASSIGN_OR_RETURN(const Evaluation evaluation,
                         Evaluate(options_.model, record.model->parameters, *options_.test, pool_));
   return evaluation;

@@ -64,6 +64,7 @@ class RoundRecorder final : public RoundObserver {
 
   void Run(RunReport* report);
   absl::Status Record(const ClosedRound& round, RunReport& report);
+  bool IsDue(uint64_t round) const;
   absl::StatusOr<std::optional<Evaluation>> EvaluateIfDue(const RoundRecord& record);
 
   const Options options_;

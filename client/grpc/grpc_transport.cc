@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "core/base/host_port.h"
 #include "core/base/status_macros.h"
 #include "core/crypto/pem.h"
 #include "core/wire/chunks.h"
@@ -62,17 +62,6 @@ grpc::ChannelArguments MakeArguments() {
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 60 * 1000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20 * 1000);
   return arguments;
-}
-
-absl::Status CheckServer(const std::string& server) {
-  const size_t colon = server.rfind(':');
-  int port = 0;
-  if (colon != std::string::npos && colon > 0 &&
-      absl::SimpleAtoi(server.substr(colon + 1), &port) && port >= 1 && port <= 65535) {
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("server is '", server, "', expected HOST:PORT, such as fl.example.org:9092"));
 }
 
 // What gRPC says of a call for which nobody could be reached, and what to look at then: its own
@@ -213,7 +202,10 @@ class GrpcTransport final : public Transport {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Transport>> MakeGrpcTransport(const GrpcTransportOptions& options) {
-  TERN_RETURN_IF_ERROR(CheckServer(options.server));
+  if (!IsHostPort(options.server, /*min_port=*/1)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "server is '", options.server, "', expected HOST:PORT, such as fl.example.org:9092"));
+  }
   TERN_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ChannelCredentials> credentials,
                         MakeCredentials(options));
   return std::make_unique<GrpcTransport>(

@@ -6,11 +6,11 @@
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "core/base/host_port.h"
 #include "core/base/status_macros.h"
 #include "core/crypto/sha256.h"
 #include "core/model/zoo.h"
@@ -112,16 +112,9 @@ absl::Status SetData(const v1::Data& source, LoadedConfig& config) {
   return absl::OkStatus();
 }
 
-bool IsHostPort(absl::string_view text) {
-  const size_t colon = text.rfind(':');
-  int port = 0;
-  return colon != absl::string_view::npos && colon > 0 &&
-         absl::SimpleAtoi(text.substr(colon + 1), &port) && port >= 0 && port <= 65535;
-}
-
 absl::Status SetServer(const v1::Server& source, ServerOptions& server) {
   const v1::Tls& tls = source.tls();
-  if (!IsHostPort(source.listen())) {
+  if (!IsHostPort(source.listen(), /*min_port=*/0)) {
     return FieldError("server.listen", absl::StrCat("'", source.listen(), "'"),
                       "HOST:PORT, such as 0.0.0.0:9092");
   }

@@ -6,9 +6,9 @@
 
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "core/base/host_port.h"
 #include "core/base/status_macros.h"
 #include "core/crypto/pem.h"
 #include "core/wire/chunks.h"
@@ -21,18 +21,6 @@ namespace {
 constexpr int kMaxMessageBytes = 4 * static_cast<int>(kMaxChunkBytes);
 // What gRPC may hold of messages under way, of all connections together.
 constexpr size_t kMaxBufferedBytes = 256 << 20;
-
-absl::Status CheckListen(const std::string& listen) {
-  const size_t colon = listen.rfind(':');
-  int port = -1;
-  if (colon != std::string::npos && colon > 0 &&
-      absl::SimpleAtoi(listen.substr(colon + 1), &port) && port >= 0 && port <= 65535) {
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(absl::StrCat("listen is '", listen,
-                                                 "', expected HOST:PORT with a port from 0 to "
-                                                 "65535, such as 0.0.0.0:9092"));
-}
 
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeCredentials(
     const GrpcServer::Options& options) {
@@ -90,7 +78,11 @@ struct GrpcServer::Parts {
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(Coordinator* coordinator,
                                                               const Options& options) {
-  TERN_RETURN_IF_ERROR(CheckListen(options.listen));
+  if (!IsHostPort(options.listen, /*min_port=*/0)) {
+    return absl::InvalidArgumentError(absl::StrCat("listen is '", options.listen,
+                                                   "', expected HOST:PORT with a port from 0 to "
+                                                   "65535, such as 0.0.0.0:9092"));
+  }
   TERN_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ServerCredentials> credentials,
                         MakeCredentials(options));
   auto parts = std::make_unique<Parts>(coordinator);
