@@ -71,8 +71,8 @@ class HandMadeClient {
     return transport_->SubmitUpdate(update.lease_id, Serialize(update)).status();
   }
 
-  // Sends the first `bytes` bytes of an update and ends the stream, or breaks it off.
-  grpc::StatusCode SubmitPart(const Update& update, size_t bytes, bool break_off) {
+  // Sends the first `bytes` bytes of an update and ends the stream.
+  grpc::StatusCode SubmitPart(const Update& update, size_t bytes) {
     grpc::ClientContext context;
     v1::SubmitUpdateReply reply;
     const auto writer = stub_->SubmitUpdate(&context, &reply);
@@ -84,11 +84,7 @@ class HandMadeClient {
                   .crc32c = Crc32c(whole.substr(0, bytes))},
             chunk);
     EXPECT_TRUE(writer->Write(chunk));
-    if (break_off) {
-      context.TryCancel();
-    } else {
-      writer->WritesDone();
-    }
+    writer->WritesDone();
     return writer->Finish().error_code();
   }
 
@@ -98,7 +94,7 @@ class HandMadeClient {
   std::unique_ptr<client::Transport> transport_;
 };
 
-TEST(Faults, ClientsLostInTraining_RoundClosesAtItsDeadlineWithTheOthers) {
+TEST(Faults, ClientsKilledInTrainingAndMidUpload_RoundClosesAtItsDeadlineWithTheOthers) {
   const TemporaryDirectory directory;
   Server server(directory, Config(1, "cohort_size: 4, min_updates: 2, deadline_s: 8"));
   HandMadeClient broken(server.address(), "broken");
@@ -111,9 +107,10 @@ TEST(Faults, ClientsLostInTraining_RoundClosesAtItsDeadlineWithTheOthers) {
   ASSERT_THAT(killed.WaitForLine("round 1: selected"), IsOk());
   killed.Signal(SIGKILL);
   ExpectExit(killed, {.signal = SIGKILL});
-  const auto lease = std::get<Lease>(broken.CheckIn());
-  EXPECT_EQ(broken.SubmitPart(broken.UpdateFor(lease, 1.0f), 1000, /*break_off=*/true),
-            grpc::StatusCode::CANCELLED);
+  Process halfway({Program("half_upload"), server.address(), "broken"});
+  ASSERT_THAT(halfway.WaitForLine("half of the update is sent"), IsOk());
+  halfway.Signal(SIGKILL);
+  ExpectExit(halfway, {.signal = SIGKILL});
 
   ExpectExit(first, {.code = 0});
   ExpectExit(second, {.code = 0});
@@ -136,7 +133,7 @@ TEST(Faults, HostileUploads_AreAnsweredAndChangeNothing) {
   EXPECT_THAT(client.Submit(client.UpdateFor(lease, 1e30f)),
               StatusIs(absl::StatusCode::kInvalidArgument, "coordinate 0"));
   const Update update = client.UpdateFor(lease, 0.25f);
-  EXPECT_EQ(client.SubmitPart(update, 5000, /*break_off=*/false), grpc::StatusCode::DATA_LOSS);
+  EXPECT_EQ(client.SubmitPart(update, 5000), grpc::StatusCode::DATA_LOSS);
   Update of_other_model = update;
   of_other_model.base_hash[0] ^= 1;
   EXPECT_THAT(client.Submit(of_other_model),
