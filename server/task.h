@@ -44,7 +44,7 @@ struct Task {
   aggregation::AggregatorLimits Limits(int64_t num_parameters) const;
 };
 
-// INVALID_ARGUMENT or NOT_FOUND: names the field as it stands in a configuration file, its value,
+// INVALID_ARGUMENT: names the field as it stands in a configuration file, its value,
 // and what was expected. Checks everything that a task can be wrong in, sums that could overflow
 // included.
 absl::Status ValidateTask(const Task& task);

@@ -21,7 +21,7 @@ class Dataset {
   virtual int64_t num_classes() const = 0;
 
   // Copies the examples `indices` (each in [0, size())) one after the other: indices.size() *
-  // NumElements( example_shape()) floats into `inputs`, indices.size() class indices into `labels`.
+  // NumElements(example_shape()) floats into `inputs`, indices.size() class indices into `labels`.
   virtual void Gather(absl::Span<const int32_t> indices, absl::Span<float> inputs,
                       absl::Span<int32_t> labels) const = 0;
 };
