@@ -22,8 +22,9 @@ using ::tern::testing::TemporaryDirectory;
 
 constexpr int kClients = 5;
 
-// Three of the five are selected in a round, once all five are there.
-constexpr char kConfig[] = R"yaml(
+// `cohort_size` of the five are selected in a round, once all five are there.
+std::string Config(int cohort_size) {
+  return absl::StrCat(R"yaml(
 seed: 7
 data: {name: fashion_mnist, partition: {kind: iid, num_clients: 5}}
 task:
@@ -32,13 +33,14 @@ task:
   num_rounds: 3
   train: {local_epochs: 1, batch_size: 50, learning_rate: 0.05}
   codec: {up: "quantize(8)"}
-  round: {cohort_size: 3, min_available: 5, min_updates: 3, deadline_s: 120}
   evaluate: {every: 0}
-)yaml";
+  round: {min_available: 5, deadline_s: 120, cohort_size: )yaml",
+                      cohort_size, ", min_updates: ", cohort_size, "}\n");
+}
 
-std::vector<std::string> Simulate(int threads) {
+std::vector<std::string> Simulate(const std::string& config, int threads) {
   const TemporaryDirectory directory;
-  WriteFile(directory.File("config.yaml"), kConfig);
+  WriteFile(directory.File("config.yaml"), config);
   const Finished finished =
       RunToEnd({Program("tern-sim"), "run", directory.File("config.yaml"), "--out",
                 directory.File("out"), "--threads", absl::StrCat(threads)});
@@ -47,9 +49,9 @@ std::vector<std::string> Simulate(int threads) {
 }
 
 // With client processes that start in the order of `ids`.
-std::vector<std::string> Deploy(const std::vector<int>& ids) {
+std::vector<std::string> Deploy(const std::string& config, const std::vector<int>& ids) {
   const TemporaryDirectory directory;
-  Server server(directory, kConfig, {"--insecure", "--exit-when-done"});
+  Server server(directory, config, {"--insecure", "--exit-when-done"});
   std::vector<std::unique_ptr<Process>> clients;
   for (const int id : ids) {
     clients.push_back(
@@ -67,15 +69,21 @@ std::vector<std::string> Deploy(const std::vector<int>& ids) {
   return ModelHashes(server.out());
 }
 
-TEST(SameBits, SimulatedOnAnyThreads_DeployedInAnyOrder) {
-  const std::vector<std::string> reference = Simulate(1);
+class SameBits : public ::testing::TestWithParam<int> {};
+
+TEST_P(SameBits, SimulatedOnAnyThreads_DeployedInAnyOrder) {
+  const std::string config = Config(GetParam());
+  const std::vector<std::string> reference = Simulate(config, 1);
   ASSERT_EQ(reference.size(), 3u);
   EXPECT_EQ(std::set<std::string>(reference.begin(), reference.end()).size(), 3u)
       << "a round changed nothing";
-  EXPECT_EQ(Simulate(2), reference);
-  EXPECT_EQ(Deploy({0, 1, 2, 3, 4}), reference);
-  EXPECT_EQ(Deploy({4, 3, 2, 1, 0}), reference);
+  EXPECT_EQ(Simulate(config, 2), reference);
+  EXPECT_EQ(Deploy(config, {0, 1, 2, 3, 4}), reference);
+  EXPECT_EQ(Deploy(config, {4, 3, 2, 1, 0}), reference);
 }
+
+// The whole population, and a part of it.
+INSTANTIATE_TEST_SUITE_P(CohortSize, SameBits, ::testing::Values(kClients, 3));
 
 }  // namespace
 }  // namespace tern::e2e
