@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "compression/codec.h"
+#include "core/model/submodel.h"
 
 namespace tern::aggregation {
 
@@ -32,13 +33,17 @@ class Aggregator {
   virtual ~Aggregator() = default;
 
   // Adds `weight` times the update that `decoder` finds in `payload`. Both were validated against
-  // the limits, so that this cannot fail half-way. weight > 0.
+  // the limits, so that this cannot fail half-way. weight > 0. `coordinates`: which of the model's
+  // the update holds; null: all. Updates of one submodel share one CoordinateSet: sets are told
+  // apart by their address.
   virtual void Accumulate(const compression::Decoder& decoder, absl::string_view payload,
-                          int64_t weight) = 0;
+                          int64_t weight,
+                          const std::shared_ptr<const CoordinateSet>& coordinates) = 0;
   // Takes over what `other`, made by the same call of MakeAggregator, has accumulated.
   virtual void Merge(Aggregator&& other) = 0;
   virtual int64_t num_updates() const = 0;
-  // The aggregate, `count` floats. FAILED_PRECONDITION if nothing was accumulated.
+  // The aggregate, `count` floats; 0 for a coordinate that no update holds. FAILED_PRECONDITION if
+  // nothing was accumulated.
   virtual absl::StatusOr<std::vector<float>> Report() && = 0;
 };
 

@@ -50,6 +50,13 @@ class MeanSink final : public compression::UpdateSink {
                sums_.data() + offset);
   }
 
+  void AddSparse(absl::Span<const int32_t> indices, absl::Span<const float> values) override {
+    for (size_t i = 0; i < indices.size(); ++i) {
+      TERN_CHECK(indices[i] >= 0 && static_cast<size_t>(indices[i]) < sums_.size());
+      AddRounded(&values[i], 1, scale_, weight_, &sums_[static_cast<size_t>(indices[i])]);
+    }
+  }
+
  private:
   const absl::Span<int64_t> sums_;
   const double scale_;
@@ -63,8 +70,8 @@ class MeanAggregator final : public Aggregator {
         max_total_weight_(limits.max_total_weight),
         sums_(static_cast<size_t>(limits.count)) {}
 
-  void Accumulate(const compression::Decoder& decoder, absl::string_view payload,
-                  int64_t weight) override {
+  void Accumulate(const compression::Decoder& decoder, absl::string_view payload, int64_t weight,
+                  const std::shared_ptr<const CoordinateSet>& /*coordinates*/) override {
     TERN_CHECK(weight > 0);
     AddWeight(weight);
     ++num_updates_;

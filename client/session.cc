@@ -31,6 +31,11 @@ class SubtractSink final : public compression::UpdateSink {
     float* target = values_.data() + offset;
     for (size_t i = 0; i < decoded.size(); ++i) target[i] -= decoded[i];
   }
+  void AddSparse(absl::Span<const int32_t> indices, absl::Span<const float> decoded) override {
+    for (size_t i = 0; i < indices.size(); ++i) {
+      values_[static_cast<size_t>(indices[i])] -= decoded[i];
+    }
+  }
 
  private:
   absl::Span<float> values_;

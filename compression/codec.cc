@@ -178,6 +178,8 @@ absl::StatusOr<CodecSpec> ParseCodec(absl::string_view text) {
   return absl::InvalidArgumentError(absl::StrCat("codec '", text, "': ", spec.status().message()));
 }
 
+bool CodecSpec::LeavesOutCoordinates() const { return false; }
+
 std::vector<StageInfo> ListStages() {
   std::vector<StageInfo> stages;
   for (const StageEntry& entry : kStages) {

@@ -31,6 +31,8 @@ struct CodecSpec {
 
   // The canonical string: what ParseCodec accepts and gives back.
   std::string ToString() const;
+  // Whether it leaves out so much of an update that error feedback is needed (`topk`).
+  bool LeavesOutCoordinates() const;
   bool operator==(const CodecSpec&) const = default;
 };
 
@@ -50,8 +52,10 @@ class Encoder {
   virtual ~Encoder() = default;
   // Bytes of scratch that Encode needs for `count` coordinates.
   virtual int64_t ScratchBytes(int64_t count) const = 0;
-  // An upper bound on what Encode appends for `count` coordinates.
+  // Bounds on what Encode appends for `count` coordinates; equal where the values make no
+  // difference.
   virtual int64_t MaxEncodedBytes(int64_t count) const = 0;
+  virtual int64_t MinEncodedBytes(int64_t count) const = 0;
   // Appends the encoded `values` to `out`. INVALID_ARGUMENT: a value that is not finite, by index;
   // what was appended then is of no use.
   virtual absl::Status Encode(absl::Span<const float> values, const RandomKey& key,
@@ -65,6 +69,9 @@ class UpdateSink {
   // Coordinates [offset, offset + values.size()) of the update. `values` is valid during the call
   // only.
   virtual void Add(int64_t offset, absl::Span<const float> values) = 0;
+  // Coordinates `indices`, ascending, of an update that holds no others; all that are never named
+  // are 0. Both spans are equally long, and valid during the call only.
+  virtual void AddSparse(absl::Span<const int32_t> indices, absl::Span<const float> values) = 0;
 };
 
 // What the receiver knows and accepts, whatever the bytes say.

@@ -129,4 +129,11 @@ void DenseSink::Add(int64_t offset, absl::Span<const float> values) {
   std::memcpy(out_.data() + offset, values.data(), values.size() * sizeof(float));
 }
 
+void DenseSink::AddSparse(absl::Span<const int32_t> indices, absl::Span<const float> values) {
+  for (size_t i = 0; i < indices.size(); ++i) {
+    TERN_CHECK(indices[i] >= 0 && static_cast<size_t>(indices[i]) < out_.size());
+    out_[static_cast<size_t>(indices[i])] = values[i];
+  }
+}
+
 }  // namespace tern::compression

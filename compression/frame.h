@@ -36,6 +36,8 @@ class DenseSink final : public UpdateSink {
  public:
   explicit DenseSink(absl::Span<float> out) : out_(out) {}
   void Add(int64_t offset, absl::Span<const float> values) override;
+  // Leaves the coordinates that are not named as they are.
+  void AddSparse(absl::Span<const int32_t> indices, absl::Span<const float> values) override;
 
  private:
   absl::Span<float> out_;

@@ -8,6 +8,7 @@ namespace {
 class NoneEncoder final : public Encoder {
  public:
   int64_t ScratchBytes(int64_t /*count*/) const override { return 0; }
+  int64_t MinEncodedBytes(int64_t count) const override { return MaxEncodedBytes(count); }
   int64_t MaxEncodedBytes(int64_t count) const override {
     return count * static_cast<int64_t>(sizeof(float));
   }

@@ -52,6 +52,7 @@ absl::Status QuantizeBlock(const float* values, int64_t start, int64_t count, ch
 class QuantizeEncoder final : public Encoder {
  public:
   int64_t ScratchBytes(int64_t /*count*/) const override { return 0; }
+  int64_t MinEncodedBytes(int64_t count) const override { return QuantizedBytes(count); }
   int64_t MaxEncodedBytes(int64_t count) const override { return QuantizedBytes(count); }
 
   absl::Status Encode(absl::Span<const float> values, const RandomKey& /*key*/,

@@ -25,7 +25,9 @@ constexpr absl::Duration kCrowdedRetry = absl::Minutes(10);
 absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Create(Task task, Parts parts) {
   TERN_RETURN_IF_ERROR(ValidateTask(task));
   TERN_ASSIGN_OR_RETURN(const ParameterLayout layout, MakeParameterLayout(task.model));
-  TERN_ASSIGN_OR_RETURN(const Cost cost, DeviceCost(task.model, task.train, task.codec_up));
+  TERN_ASSIGN_OR_RETURN(
+      const Cost cost,
+      DeviceCost({.model = task.model, .train = task.train, .codec = task.codec_up}, 0));
   std::vector<float> parameters = std::move(task.initial_parameters);
   if (parameters.empty()) parameters = InitialParameters(layout, task.seed);
   TERN_ASSIGN_OR_RETURN(std::shared_ptr<const Model> model, MakeModel(0, std::move(parameters)));
@@ -239,7 +241,7 @@ absl::StatusOr<SubmitUpdateReply> Coordinator::SubmitUpdate(absl::string_view le
   }
   // The round cannot close while a lease is accumulating, and nothing below can fail.
   aggregator->Accumulate(validator_.decoder(), validated->payload(),
-                         validated->update.report.num_examples);
+                         validated->update.report.num_examples, nullptr);
   accumulators_.Return(std::move(aggregator));
   MutexLock lock(mutex_);
   Member* member = round_->FindLease(lease_id);

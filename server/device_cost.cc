@@ -10,10 +10,9 @@
 
 namespace tern::server {
 
-absl::StatusOr<Cost> DeviceCost(const ModelSpec& model, const TrainOptions& train,
-                                const std::string& codec) {
-  TERN_ASSIGN_OR_RETURN(Cost cost, PlanCost({.model = model, .train = train, .codec = codec}));
-  const auto encoder = compression::MakeEncoder(*compression::ParseCodec(codec));
+absl::StatusOr<Cost> DeviceCost(const Plan& plan, int64_t num_examples) {
+  TERN_ASSIGN_OR_RETURN(Cost cost, PlanCost(plan, num_examples));
+  const auto encoder = compression::MakeEncoder(*compression::ParseCodec(plan.codec));
   const int64_t parameter_bytes = cost.num_parameters * static_cast<int64_t>(sizeof(float));
   // Through all of it, a session keeps the model as it was fetched, to subtract it from what was
   // trained, and the trainer its memory. The encoded update exists twice while it is put into its

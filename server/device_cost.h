@@ -11,11 +11,10 @@
 
 namespace tern::server {
 
-// The cost of one round with every memory figure filled in: what a client session holds, but for
-// four bytes an example, while it fetches, trains and encodes. `codec` was accepted by ParseCodec.
-// INVALID_ARGUMENT: the engine cannot train the model.
-absl::StatusOr<Cost> DeviceCost(const ModelSpec& model, const TrainOptions& train,
-                                const std::string& codec);
+// The cost of one round with every memory figure filled in: what a client session holds while it
+// fetches, trains on `num_examples` examples and encodes, to the byte. The plan's codec was
+// accepted by ParseCodec. INVALID_ARGUMENT: the engine cannot train the model.
+absl::StatusOr<Cost> DeviceCost(const Plan& plan, int64_t num_examples);
 
 // Why the device that checks in cannot execute the plan, with the numbers; nothing if it can.
 std::optional<Refusal> RefuseCapabilities(const CheckInRequest& request, const ModelSpec& model,

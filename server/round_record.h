@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "server/model.h"
@@ -30,6 +32,16 @@ struct Traffic {
   }
 };
 
+// What became of a member of the cohort.
+struct MemberOutcome {
+  std::string client_id;
+  std::string outcome;               // "completed", or why not, a key of clients_dropped
+  std::string submodel;              // of its plan; empty: the full model
+  int64_t update_bytes = 0;          // serialized, if it completed
+  int64_t predicted_peak_bytes = 0;  // of its plan; 0: it has not come for its lease
+  int64_t measured_peak_bytes = 0;   // if it completed
+};
+
 struct RoundRecord {
   uint64_t round = 0;  // from 1
   bool changed_model = false;
@@ -45,6 +57,10 @@ struct RoundRecord {
   int64_t float_bytes_up = 0;  // what its updates and its models would have been as 32-bit floats
   int64_t float_bytes_down = 0;
   absl::Duration duration;
+  absl::Duration closed_at;            // by the coordinator's clock
+  int64_t update_bytes = 0;            // of accepted updates, serialized
+  std::optional<double> energy_j;      // of the devices, where it is known
+  std::vector<MemberOutcome> members;  // in the order in which they were drawn
   std::shared_ptr<const Model> model;  // after the round
 };
 

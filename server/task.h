@@ -11,6 +11,7 @@
 #include "aggregation/aggregator.h"
 #include "aggregation/server_optimizer.h"
 #include "core/model/model_spec.h"
+#include "core/model/submodel.h"
 #include "core/train/plan.h"
 
 namespace tern::server {
@@ -23,6 +24,15 @@ struct RoundOptions {
   absl::Duration deadline = absl::Seconds(600);
 };
 
+// How far a plan may be cut down for a device; see Planner.
+struct AdaptOptions {
+  std::vector<double> widths = {1.0};  // shares of the hidden channels, descending, above 0
+  SubmodelRule submodel = SubmodelRule::kHeteroFl;
+  int64_t min_batch_size = 0;       // halved down to this; 0: train.batch_size is fixed
+  int64_t min_local_steps = 0;      // 0: whole epochs only
+  std::vector<std::string> codecs;  // tried after codec_up
+};
+
 struct Task {
   std::string name = "task";
   ModelSpec model;
@@ -31,6 +41,8 @@ struct Task {
   int64_t num_rounds = 20;
   TrainOptions train;
   std::string codec_up = "none";
+  bool error_feedback = true;  // for codecs that leave coordinates out
+  AdaptOptions adapt;
   std::string aggregator = "mean";
   aggregation::ServerOptimizerOptions optimizer;
   float max_update_abs = 16.0f;

@@ -26,6 +26,9 @@ enum class RandomPurpose : uint32_t {
   kEncode = 5,
   kPace = 6,
   kLeaseId = 7,
+  kDevice = 8,        // what distinguishes a simulated device from others of its profile
+  kAvailability = 9,  // when it is on
+  kNetwork = 10,      // how fast and how late its link is in a round
 };
 
 // The key of one stream of random numbers. `client` is HashClientId of the client's id, 0 where

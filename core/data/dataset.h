@@ -19,6 +19,8 @@ class Dataset {
   virtual int64_t size() const = 0;
   virtual const Shape& example_shape() const = 0;
   virtual int64_t num_classes() const = 0;
+  // The class of the example `index`, in [0, size()).
+  virtual int32_t label(int64_t index) const = 0;
 
   // Copies the examples `indices` (each in [0, size())) one after the other: indices.size() *
   // NumElements(example_shape()) floats into `inputs`, indices.size() class indices into `labels`.
@@ -35,6 +37,9 @@ class DatasetView final : public Dataset {
   int64_t size() const override { return static_cast<int64_t>(indices_.size()); }
   const Shape& example_shape() const override { return base_->example_shape(); }
   int64_t num_classes() const override { return base_->num_classes(); }
+  int32_t label(int64_t index) const override {
+    return base_->label(indices_[static_cast<size_t>(index)]);
+  }
   void Gather(absl::Span<const int32_t> indices, absl::Span<float> inputs,
               absl::Span<int32_t> labels) const override;
 

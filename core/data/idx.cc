@@ -131,6 +131,7 @@ class IdxDataset final : public Dataset {
   int64_t size() const override { return static_cast<int64_t>(labels_.size()); }
   const Shape& example_shape() const override { return example_shape_; }
   int64_t num_classes() const override { return num_classes_; }
+  int32_t label(int64_t index) const override { return labels_[static_cast<size_t>(index)]; }
 
   void Gather(absl::Span<const int32_t> indices, absl::Span<float> inputs,
               absl::Span<int32_t> labels) const override {

@@ -7,8 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "core/data/dataset.h"
 
 namespace tern {
 
@@ -20,6 +22,37 @@ struct Partition {
   int64_t num_clients() const { return static_cast<int64_t>(offsets.size()) - 1; }
   absl::Span<const int32_t> client(int64_t i) const;
 };
+
+// How examples are dealt out. Kinds:
+//   iid        one seeded shuffle, cut into equal runs
+//   dirichlet  of each class, shares over the clients drawn from Dirichlet(alpha) (Hsu et al.
+//   2019);
+//              drawn again until every client holds min_examples
+//   shards     examples sorted by label, cut into num_clients * shards_per_client equal shards, and
+//              shards_per_client of them dealt to each client (McMahan et al. 2017)
+//   classes    each client holds classes_per_client classes; a class is divided equally among those
+//              that hold it
+//   quantity   iid labels, sizes with shares drawn from Dirichlet(alpha), at least min_examples
+struct PartitionOptions {
+  std::string kind = "iid";
+  double alpha = 0.5;
+  int64_t min_examples = 10;
+  int64_t shards_per_client = 2;
+  int64_t classes_per_client = 2;
+
+  // "iid", "dirichlet(0.5)", "shards(2)": the kind and what matters to it.
+  std::string ToString() const;
+};
+
+// INVALID_ARGUMENT: an unknown kind (lists those that exist) or a number out of range, by its name
+// in a configuration file.
+absl::Status ValidatePartitionOptions(const PartitionOptions& options);
+
+// Every example of `dataset` goes to at most one client. A pure function of its arguments.
+// INVALID_ARGUMENT: as ValidatePartitionOptions, or a partition that is impossible or that no draw
+// gave (says why, with the numbers, and what to change).
+absl::StatusOr<Partition> MakePartition(const Dataset& dataset, const PartitionOptions& options,
+                                        int64_t num_clients, uint64_t seed);
 
 // One seeded shuffle of all examples cut into equal runs; the first num_examples % num_clients
 // clients hold one more. INVALID_ARGUMENT unless 1 <= num_clients <= num_examples < 2^31.

@@ -74,6 +74,7 @@ absl::StatusOr<Shape> InferLayerShape(const LayerSpec& layer, const Shape& input
       if (layer.padding != 0) return LayerError(layer, "max_pool2d takes no padding");
       return WindowOutput(layer, input, input.empty() ? 0 : input[0]);
     case LayerKind::kRelu:
+    case LayerKind::kScale:
       return input;
     case LayerKind::kFlatten:
       return Shape{NumElements(input)};
@@ -112,6 +113,8 @@ absl::string_view LayerKindName(LayerKind kind) {
       return "relu";
     case LayerKind::kFlatten:
       return "flatten";
+    case LayerKind::kScale:
+      return "scale";
   }
   return "unknown";
 }

@@ -20,6 +20,7 @@ enum class LayerKind : int32_t {
   kMaxPool2d = 3,  // [N, c, h, w] -> [N, c, h', w'], windows wholly inside
   kRelu = 4,       // any shape
   kFlatten = 5,    // [N, ...] -> [N, product]
+  kScale = 6,      // any shape; times factor
 };
 
 // "dense", "conv2d", ...: the names used in files and messages; "unknown" for a value outside the
@@ -39,6 +40,7 @@ struct LayerSpec {
   int64_t kernel = 0;   // conv2d, max_pool2d: side of the square window
   int64_t stride = 1;   // conv2d, max_pool2d
   int64_t padding = 0;  // conv2d: zeros on each side
+  float factor = 0.0f;  // scale: finite, not 0
 
   bool operator==(const LayerSpec&) const = default;
 };

@@ -21,6 +21,10 @@ absl::Status CheckRange(absl::string_view field, int64_t value, int64_t high) {
 absl::Status ValidateTrainOptions(const TrainOptions& options) {
   absl::Status status = CheckRange("local_epochs", options.local_epochs, kMaxLocalEpochs);
   status.Update(CheckRange("batch_size", options.batch_size, kMaxBatchSize));
+  if (options.max_local_steps < 0) {
+    status.Update(absl::InvalidArgumentError(
+        absl::StrCat("max_local_steps is ", options.max_local_steps, ", expected 0 or more")));
+  }
   if (!(options.learning_rate > 0.0f && options.learning_rate <= kMaxLearningRate)) {
     status.Update(
         absl::InvalidArgumentError(absl::StrCat("learning_rate is ", options.learning_rate,

@@ -15,6 +15,7 @@ struct TrainOptions {
   int64_t local_epochs = 1;
   int64_t batch_size = 10;
   float learning_rate = 0.05f;
+  int64_t max_local_steps = 0;  // training ends after so many; 0: with the last epoch
 
   bool operator==(const TrainOptions&) const = default;
 };
@@ -25,6 +26,10 @@ struct Plan {
   std::string codec = "none";  // of the update: a codec string of compression/
   uint64_t seed = 0;           // with round and client id: the key of all that is random
   uint64_t round = 0;          // from 1
+  // Which coordinates of the full model `model` has: a Submodel's name; empty: all.
+  std::string submodel;
+  // What encoding leaves out is kept on the device and added to its next update.
+  bool error_feedback = false;
 
   bool operator==(const Plan&) const = default;
 };

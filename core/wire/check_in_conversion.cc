@@ -18,6 +18,11 @@ void CapabilitiesToProto(const Capabilities& value, v1::Capabilities& message) {
   for (const LayerKind kind : value.layer_kinds) {
     message.add_layer_kinds(static_cast<v1::LayerKind>(kind));
   }
+  message.set_storage_bytes(value.storage_bytes);
+  message.set_joules_per_flop(value.joules_per_flop);
+  message.set_joules_per_byte_down(value.joules_per_byte_down);
+  message.set_joules_per_byte_up(value.joules_per_byte_up);
+  message.set_round_trip_s(absl::ToDoubleSeconds(value.round_trip));
 }
 
 absl::StatusOr<Capabilities> CapabilitiesFromProto(const v1::Capabilities& message) {
@@ -28,6 +33,13 @@ absl::StatusOr<Capabilities> CapabilitiesFromProto(const v1::Capabilities& messa
   TERN_RETURN_IF_ERROR(
       CheckQuantity("capabilities.uplink_bytes_per_second", message.uplink_bytes_per_second()));
   TERN_RETURN_IF_ERROR(CheckQuantity("capabilities.battery_joules", message.battery_joules()));
+  TERN_RETURN_IF_ERROR(CheckInRange("capabilities.storage_bytes", message.storage_bytes(), 0));
+  TERN_RETURN_IF_ERROR(CheckQuantity("capabilities.joules_per_flop", message.joules_per_flop()));
+  TERN_RETURN_IF_ERROR(
+      CheckQuantity("capabilities.joules_per_byte_down", message.joules_per_byte_down()));
+  TERN_RETURN_IF_ERROR(
+      CheckQuantity("capabilities.joules_per_byte_up", message.joules_per_byte_up()));
+  TERN_RETURN_IF_ERROR(CheckQuantity("capabilities.round_trip_s", message.round_trip_s()));
   TERN_RETURN_IF_ERROR(
       CheckInRange("number of capabilities.codecs", message.codecs_size(), 0, kMaxEntries));
   TERN_RETURN_IF_ERROR(CheckInRange("number of capabilities.layer_kinds",
@@ -36,7 +48,12 @@ absl::StatusOr<Capabilities> CapabilitiesFromProto(const v1::Capabilities& messa
                         .flops_per_second = message.flops_per_second(),
                         .downlink_bytes_per_second = message.downlink_bytes_per_second(),
                         .uplink_bytes_per_second = message.uplink_bytes_per_second(),
-                        .battery_joules = message.battery_joules()};
+                        .battery_joules = message.battery_joules(),
+                        .storage_bytes = message.storage_bytes(),
+                        .joules_per_flop = message.joules_per_flop(),
+                        .joules_per_byte_down = message.joules_per_byte_down(),
+                        .joules_per_byte_up = message.joules_per_byte_up(),
+                        .round_trip = absl::Seconds(message.round_trip_s())};
   for (const std::string& codec : message.codecs()) {
     TERN_RETURN_IF_ERROR(CheckSize("capabilities.codecs", codec.size(), 1, kMaxNameBytes, "bytes"));
     value.codecs.push_back(codec);

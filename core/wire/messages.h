@@ -31,9 +31,14 @@ struct Capabilities {
   double flops_per_second = 0.0;
   double downlink_bytes_per_second = 0.0;
   double uplink_bytes_per_second = 0.0;
-  double battery_joules = 0.0;
+  double battery_joules = 0.0;  // that a round may use
   std::vector<std::string> codecs;
   std::vector<LayerKind> layer_kinds;
+  int64_t storage_bytes = 0;  // that state between rounds may take
+  double joules_per_flop = 0.0;
+  double joules_per_byte_down = 0.0;
+  double joules_per_byte_up = 0.0;
+  absl::Duration round_trip;
 
   bool operator==(const Capabilities&) const = default;
 };
@@ -79,6 +84,7 @@ enum class RefusalReason : int32_t {
   kDeviceTooSmall = 5,
   kNotAuthorized = 6,
   kShuttingDown = 7,
+  kTooSlow = 8,
 };
 
 struct Refusal {

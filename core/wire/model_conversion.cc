@@ -30,7 +30,8 @@ absl::StatusOr<LayerSpec> LayerFromProto(const v1::Layer& message, int index) {
                    .units = message.units(),
                    .kernel = message.kernel(),
                    .stride = message.stride() == 0 ? 1 : message.stride(),
-                   .padding = message.padding()};
+                   .padding = message.padding(),
+                   .factor = message.factor()};
 }
 
 }  // namespace
@@ -48,6 +49,7 @@ void ToProto(const ModelSpec& value, v1::ModelSpec& message) {
     added.set_kernel(layer.kernel);
     added.set_stride(layer.stride);
     added.set_padding(layer.padding);
+    added.set_factor(layer.factor);
   }
 }
 
@@ -70,9 +72,12 @@ void ToProto(const Plan& value, v1::Plan& message) {
   message.mutable_train()->set_local_epochs(value.train.local_epochs);
   message.mutable_train()->set_batch_size(value.train.batch_size);
   message.mutable_train()->set_learning_rate(value.train.learning_rate);
+  message.mutable_train()->set_max_local_steps(value.train.max_local_steps);
   message.set_codec(value.codec);
   message.set_seed(value.seed);
   message.set_round(value.round);
+  message.set_submodel(value.submodel);
+  message.set_error_feedback(value.error_feedback);
 }
 
 absl::StatusOr<Plan> FromProto(const v1::Plan& message) {
@@ -80,7 +85,8 @@ absl::StatusOr<Plan> FromProto(const v1::Plan& message) {
   TERN_ASSIGN_OR_RETURN(plan.model, FromProto(message.model()));
   plan.train = {.local_epochs = message.train().local_epochs(),
                 .batch_size = message.train().batch_size(),
-                .learning_rate = message.train().learning_rate()};
+                .learning_rate = message.train().learning_rate(),
+                .max_local_steps = message.train().max_local_steps()};
   TERN_RETURN_IF_ERROR(ValidateTrainOptions(plan.train));
   TERN_RETURN_IF_ERROR(CheckSize("plan.codec", message.codec().size(), 1, kMaxCodecBytes, "bytes"));
   plan.codec = message.codec();
@@ -91,6 +97,10 @@ absl::StatusOr<Plan> FromProto(const v1::Plan& message) {
         absl::StrCat("plan.round is ", message.round(), ", expected 1 to 2^32 - 1"));
   }
   plan.round = message.round();
+  TERN_RETURN_IF_ERROR(
+      CheckSize("plan.submodel", message.submodel().size(), 0, kMaxNameBytes, "bytes"));
+  plan.submodel = message.submodel();
+  plan.error_feedback = message.error_feedback();
   return plan;
 }
 

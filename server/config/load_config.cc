@@ -107,7 +107,11 @@ absl::Status SetData(const v1::Data& source, LoadedConfig& config) {
                       "at least 1");
   }
   config.data = {.name = source.name(), .path = source.path()};
-  config.partition_kind = partition.kind();
+  config.partition = {.kind = partition.kind(),
+                      .alpha = partition.alpha(),
+                      .min_examples = partition.min_examples(),
+                      .shards_per_client = partition.shards_per_client(),
+                      .classes_per_client = partition.classes_per_client()};
   config.num_clients = partition.num_clients();
   return absl::OkStatus();
 }

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "core/data/partition.h"
 #include "core/data/sources.h"
 #include "server/task.h"
 
@@ -21,11 +23,34 @@ struct ServerOptions {
   std::string client_ca_file;
 };
 
+// A part of a simulated population, as it is written: the simulator knows what the names mean.
+struct AvailabilityOptions {
+  std::string kind = "always";
+  double peak = 0.9;
+  double trough = 0.3;
+  double peak_hour = 2.0;
+  double mean_on_s = 3600.0;
+  double mean_off_s = 3600.0;
+  std::string file;
+};
+struct DeviceGroupOptions {
+  std::string profile;
+  double fraction = 0.0;
+  std::string network;  // empty: the profile's
+  AvailabilityOptions availability;
+};
+struct SimulationOptions {
+  bool train_dropped = false;
+  absl::Duration check_in_spread = absl::Minutes(1);
+};
+
 struct LoadedConfig {
   uint64_t seed = 1;
   DataSource data;
-  std::string partition_kind;
+  PartitionOptions partition;
   int64_t num_clients = 0;
+  std::vector<DeviceGroupOptions> population;  // fractions add up to 1; empty: no limits
+  SimulationOptions simulation;
   Task task;
   int64_t evaluate_every = 1;  // rounds; 0: never
   ServerOptions server;

@@ -41,7 +41,7 @@ class MeanTest : public ::testing::Test {
   }
 
   void Accumulate(Aggregator& aggregator, const Update& update) const {
-    aggregator.Accumulate(*decoder_, update.payload, update.weight);
+    aggregator.Accumulate(*decoder_, update.payload, update.weight, nullptr);
   }
 
   // Updates of `count` coordinates up to `max_abs`, with weights from 1 to `max_weight`.
@@ -216,7 +216,7 @@ TEST_F(MeanTest, QuantizedUpdates_AreAggregatedAsTheyDecode) {
   decoder->DecodeInto(payload, 1000, sink);
 
   auto aggregator = Make({.count = 1000, .max_total_weight = 100});
-  aggregator->Accumulate(*decoder, payload, 100);
+  aggregator->Accumulate(*decoder, payload, 100, nullptr);
   const std::vector<float> mean = Report(std::move(aggregator));
   for (size_t i = 0; i < mean.size(); ++i) ASSERT_NEAR(mean[i], decoded[i], 0x1p-41);
 }

@@ -116,7 +116,7 @@ void BM_Accumulate(benchmark::State& state) {
   const Fixture fixture(state);
   const auto aggregator = *aggregation::MakeAggregator(
       "mean", {.count = fixture.count, .max_total_weight = int64_t{1} << 37});
-  for (auto _ : state) aggregator->Accumulate(*fixture.decoder, fixture.payload(), 600);
+  for (auto _ : state) aggregator->Accumulate(*fixture.decoder, fixture.payload(), 600, nullptr);
   Report(state, fixture);
 }
 

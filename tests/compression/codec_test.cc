@@ -161,10 +161,20 @@ TEST_P(EveryCodec, DecodeInto_GivesAscendingBlocksThatCoverEveryCoordinate) {
       EXPECT_FALSE(values.empty());
       next += static_cast<int64_t>(values.size());
     }
+    void AddSparse(absl::Span<const int32_t> indices, absl::Span<const float>) override {
+      for (const int32_t index : indices) {
+        EXPECT_GT(index, last);
+        last = index;
+      }
+      next = count;  // all others are 0
+    }
+    int64_t count = 0;
     int64_t next = 0;
+    int32_t last = -1;
   };
   for (const int64_t size : kSizes) {
     CoverageSink sink;
+    sink.count = size;
     DecoderOf(GetParam())->DecodeInto(*Encode(GetParam(), RandomUpdate(size, 3)), size, sink);
     EXPECT_EQ(sink.next, size);
   }

@@ -24,11 +24,23 @@ class LimitCheckingSink final : public UpdateSink {
     for (const float value : values) TERN_CHECK(std::abs(value) <= limits_.max_abs_value);
   }
 
+  // What is not named is 0: a sparse update covers all coordinates.
+  void AddSparse(absl::Span<const int32_t> indices, absl::Span<const float> values) override {
+    TERN_CHECK(indices.size() == values.size());
+    for (size_t i = 0; i < indices.size(); ++i) {
+      TERN_CHECK(indices[i] > last_ && indices[i] < limits_.count);
+      TERN_CHECK(std::abs(values[i]) <= limits_.max_abs_value);
+      last_ = indices[i];
+    }
+    next_ = limits_.count;
+  }
+
   int64_t next() const { return next_; }
 
  private:
   const DecodeLimits limits_;
   int64_t next_ = 0;
+  int64_t last_ = -1;
 };
 
 inline void DecodeUnderLimits(const Decoder& decoder, absl::string_view payload,

@@ -10,7 +10,8 @@ namespace {
 using ::testing::HasSubstr;
 
 TEST(DeviceCost, CoversEveryPhase) {
-  const auto cost = DeviceCost(*ZooModel("lenet5"), {.batch_size = 10}, "quantize(8)");
+  const auto cost = DeviceCost(
+      {.model = *ZooModel("lenet5"), .train = {.batch_size = 10}, .codec = "quantize(8)"}, 0);
   ASSERT_TRUE(cost.ok()) << cost.status();
   const int64_t parameter_bytes = 4 * 44426;
   EXPECT_GE(cost->decode_bytes, 2 * parameter_bytes);
@@ -21,7 +22,7 @@ TEST(DeviceCost, CoversEveryPhase) {
 
 TEST(RefuseCapabilities, ADeviceOneByteTooSmall_IsRefusedWithBothNumbers) {
   const ModelSpec model = *ZooModel("lenet5");
-  const Cost cost = *DeviceCost(model, {}, "none");
+  const Cost cost = *DeviceCost({.model = model}, 0);
   const int64_t needed = cost.peak_bytes() + 4 * 60;
   CheckInRequest request{.capabilities = {.ram_bytes = needed}, .num_examples = 60};
   EXPECT_FALSE(RefuseCapabilities(request, model, "none", cost).has_value());
@@ -35,14 +36,14 @@ TEST(RefuseCapabilities, ADeviceOneByteTooSmall_IsRefusedWithBothNumbers) {
 
 TEST(RefuseCapabilities, WhatIsNotKnown_RefusesNobody) {
   const ModelSpec model = *ZooModel("lenet5");
-  EXPECT_FALSE(
-      RefuseCapabilities({.num_examples = 60}, model, "quantize(8)", *DeviceCost(model, {}, "none"))
-          .has_value());
+  EXPECT_FALSE(RefuseCapabilities({.num_examples = 60}, model, "quantize(8)",
+                                  *DeviceCost({.model = model}, 0))
+                   .has_value());
 }
 
 TEST(RefuseCapabilities, AMissingStageOrLayer_IsNamed) {
   const ModelSpec model = *ZooModel("lenet5");
-  const Cost cost = *DeviceCost(model, {}, "none");
+  const Cost cost = *DeviceCost({.model = model}, 0);
   const auto stage =
       RefuseCapabilities({.capabilities = {.codecs = {"none"}}}, model, "quantize(8)", cost);
   ASSERT_TRUE(stage.has_value());

@@ -30,6 +30,7 @@ class LargerInputDataset final : public Dataset {
   int64_t size() const override { return 4; }
   const Shape& example_shape() const override { return shape_; }
   int64_t num_classes() const override { return 2; }
+  int32_t label(int64_t) const override { return 0; }
   void Gather(absl::Span<const int32_t> indices, absl::Span<float> inputs,
               absl::Span<int32_t> labels) const override {
     for (size_t i = 0; i < indices.size(); ++i) {

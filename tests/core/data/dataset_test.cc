@@ -16,6 +16,7 @@ class CountingDataset final : public Dataset {
   int64_t size() const override { return 1000; }
   const Shape& example_shape() const override { return shape_; }
   int64_t num_classes() const override { return 5; }
+  int32_t label(int64_t) const override { return 0; }
   void Gather(absl::Span<const int32_t> indices, absl::Span<float> inputs,
               absl::Span<int32_t> labels) const override {
     ASSERT_EQ(inputs.size(), 2 * indices.size());

@@ -38,6 +38,9 @@ struct TorchModel::State {
         case LayerKind::kFlatten:
           x = x.flatten(1);
           break;
+        case LayerKind::kScale:
+          x = x * layer.factor;
+          break;
       }
     }
     return x;

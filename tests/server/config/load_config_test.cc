@@ -54,7 +54,7 @@ TEST_F(LoadConfigTest, ShortestConfig_HasTheDefaultsOfTheSchema) {
   EXPECT_EQ(config->seed, 1u);
   EXPECT_EQ(config->data.name, "fashion_mnist");
   EXPECT_EQ(config->data.path, "");
-  EXPECT_EQ(config->partition_kind, "iid");
+  EXPECT_EQ(config->partition.kind, "iid");
   EXPECT_EQ(config->num_clients, 10);
   EXPECT_EQ(config->task.name, "task");
   EXPECT_EQ(config->task.model, *ZooModel("lenet5"));
