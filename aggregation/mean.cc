@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "aggregation/mapped_sink.h"
 #include "core/base/check.h"
 #include "core/base/simd_clones.h"
 #include "core/base/status_macros.h"
@@ -29,13 +30,15 @@ int BitsOfCeil(double value) {
   return exponent;
 }
 
+inline int64_t Rounded(float value, double scale) {
+  const double shifted = static_cast<double>(value) * scale + kRoundToInteger;
+  return std::bit_cast<int64_t>(shifted) - kRoundToIntegerBits;
+}
+
 // sums[i] += weight * round(values[i] * scale); arrays of `count`.
 TERN_SIMD_CLONES void AddRounded(const float* values, int64_t count, double scale, int64_t weight,
                                  int64_t* sums) {
-  for (int64_t i = 0; i < count; ++i) {
-    const double shifted = static_cast<double>(values[i]) * scale + kRoundToInteger;
-    sums[i] += weight * (std::bit_cast<int64_t>(shifted) - kRoundToIntegerBits);
-  }
+  for (int64_t i = 0; i < count; ++i) sums[i] += weight * Rounded(values[i], scale);
 }
 
 class MeanSink final : public compression::UpdateSink {
@@ -53,7 +56,7 @@ class MeanSink final : public compression::UpdateSink {
   void AddSparse(absl::Span<const int32_t> indices, absl::Span<const float> values) override {
     for (size_t i = 0; i < indices.size(); ++i) {
       TERN_CHECK(indices[i] >= 0 && static_cast<size_t>(indices[i]) < sums_.size());
-      AddRounded(&values[i], 1, scale_, weight_, &sums_[static_cast<size_t>(indices[i])]);
+      sums_[static_cast<size_t>(indices[i])] += weight_ * Rounded(values[i], scale_);
     }
   }
 
@@ -61,6 +64,37 @@ class MeanSink final : public compression::UpdateSink {
   const absl::Span<int64_t> sums_;
   const double scale_;
   const int64_t weight_;
+};
+
+using SharedSet = std::shared_ptr<const CoordinateSet>;  // null: all coordinates
+
+// The total weight of the updates that hold one set of coordinates.
+struct SetWeight {
+  SharedSet set;
+  int64_t weight = 0;
+};
+
+// Walks along the full vector and tells which weight is held where.
+class HeldWeight {
+ public:
+  explicit HeldWeight(const SetWeight& of) : runs_(of.set->runs), weight_(of.weight) {}
+
+  // The weight at coordinate `begin`, which ascends from call to call; lowers `end` to where it
+  // changes next.
+  int64_t At(int64_t begin, int64_t& end) {
+    while (!runs_.empty() && runs_.front().begin + runs_.front().size <= begin) {
+      runs_.remove_prefix(1);
+    }
+    if (runs_.empty()) return 0;
+    const CoordinateRun& run = runs_.front();
+    const bool holds = run.begin <= begin;
+    end = std::min(end, holds ? run.begin + run.size : run.begin);
+    return holds ? weight_ : 0;
+  }
+
+ private:
+  absl::Span<const CoordinateRun> runs_;
+  int64_t weight_;
 };
 
 class MeanAggregator final : public Aggregator {
@@ -71,12 +105,18 @@ class MeanAggregator final : public Aggregator {
         sums_(static_cast<size_t>(limits.count)) {}
 
   void Accumulate(const compression::Decoder& decoder, absl::string_view payload, int64_t weight,
-                  const std::shared_ptr<const CoordinateSet>& /*coordinates*/) override {
+                  const SharedSet& coordinates) override {
     TERN_CHECK(weight > 0);
-    AddWeight(weight);
+    AddWeight({coordinates, weight});
     ++num_updates_;
     MeanSink sink(absl::MakeSpan(sums_), scale_, weight);
-    decoder.DecodeInto(payload, static_cast<int64_t>(sums_.size()), sink);
+    if (coordinates == nullptr) {
+      decoder.DecodeInto(payload, count(), sink);
+      return;
+    }
+    TERN_CHECK(coordinates->full_size == count());
+    MappedSink mapped(*coordinates, sink);
+    decoder.DecodeInto(payload, coordinates->size, mapped);
   }
 
   void Merge(Aggregator&& other) override {
@@ -84,7 +124,7 @@ class MeanAggregator final : public Aggregator {
     TERN_CHECK(mean != nullptr && mean != this);
     TERN_CHECK(mean->scale_ == scale_ && mean->max_total_weight_ == max_total_weight_ &&
                mean->sums_.size() == sums_.size());
-    AddWeight(mean->total_weight_);
+    for (const SetWeight& added : mean->weights_) AddWeight(added);
     num_updates_ += mean->num_updates_;
     for (size_t i = 0; i < sums_.size(); ++i) sums_[i] += mean->sums_[i];
     mean->Clear();
@@ -96,24 +136,52 @@ class MeanAggregator final : public Aggregator {
     if (num_updates_ == 0) {
       return absl::FailedPreconditionError("mean: no update was accumulated, expected at least 1");
     }
-    const double denominator = static_cast<double>(total_weight_) * scale_;
     std::vector<float> mean(sums_.size());
-    for (size_t i = 0; i < sums_.size(); ++i) {
-      mean[i] = static_cast<float>(static_cast<double>(sums_[i]) / denominator);
+    int64_t held_by_all = 0;
+    std::vector<HeldWeight> held_by_sets;
+    for (const SetWeight& of : weights_) {
+      if (of.set == nullptr) {
+        held_by_all = of.weight;
+      } else {
+        held_by_sets.emplace_back(of);
+      }
+    }
+    for (int64_t begin = 0, end = 0; begin < count(); begin = end) {
+      end = count();
+      int64_t weight = held_by_all;
+      for (HeldWeight& held : held_by_sets) weight += held.At(begin, end);
+      if (weight > 0) Divide(begin, end, weight, mean);
     }
     Clear();
     return mean;
   }
 
  private:
-  void AddWeight(int64_t weight) {
-    TERN_CHECK(weight <= max_total_weight_ - total_weight_);
-    total_weight_ += weight;
+  int64_t count() const { return static_cast<int64_t>(sums_.size()); }
+
+  void AddWeight(const SetWeight& added) {
+    TERN_CHECK(added.weight <= max_total_weight_ - total_weight_);
+    total_weight_ += added.weight;
+    for (SetWeight& known : weights_) {
+      if (known.set != added.set) continue;
+      known.weight += added.weight;
+      return;
+    }
+    weights_.push_back(added);
+  }
+
+  // The mean of coordinates [begin, end), which updates of total `weight` hold.
+  void Divide(int64_t begin, int64_t end, int64_t weight, std::vector<float>& mean) const {
+    const double denominator = static_cast<double>(weight) * scale_;
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+      mean[i] = static_cast<float>(static_cast<double>(sums_[i]) / denominator);
+    }
   }
 
   // As after construction.
   void Clear() {
     std::fill(sums_.begin(), sums_.end(), 0);
+    weights_.clear();
     total_weight_ = 0;
     num_updates_ = 0;
   }
@@ -121,7 +189,8 @@ class MeanAggregator final : public Aggregator {
   const double scale_;  // 2^S
   const int64_t max_total_weight_;
   std::vector<int64_t> sums_;
-  int64_t total_weight_ = 0;
+  std::vector<SetWeight> weights_;  // each set once, in the order in which they came
+  int64_t total_weight_ = 0;        // of all sets
   int64_t num_updates_ = 0;
 };
 

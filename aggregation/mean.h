@@ -10,10 +10,16 @@
 //   bits(ceil(max_update_abs)) + S <= 51                                 (2)
 //   20 <= S <= 40
 //
+// Updates of submodels hold some coordinates only: the aggregate of a coordinate is the sum over
+// the updates that hold it, divided by their weight (Diao et al. 2021, HeteroFL, section 3), and 0
+// where no update holds it. Weights are summed for each distinct coordinate set, not for each
+// coordinate; they are integers too.
+//
 // No sum overflows: |x| <= A = ceil(max_update_abs), an integer, so |round(x * 2^S)| <= A * 2^S,
 // and a sum over weights of total at most W has magnitude at most
 // W * A * 2^S <= (2^bits(W) - 1) * (2^bits(A) - 1) * 2^S < 2^63 by (1). By (2) the rounded values
-// stay below 2^51, where rounding is one addition; see mean.cc.
+// stay below 2^51, where rounding is one addition; see mean.cc. W bounds the weight of all updates,
+// whatever they hold, so that each coordinate's is within it.
 #ifndef TERN_AGGREGATION_MEAN_H_
 #define TERN_AGGREGATION_MEAN_H_
 
@@ -31,8 +37,10 @@ inline constexpr int kMaxFractionBits = 40;
 // left.
 absl::StatusOr<int> MeanFractionBits(const AggregatorLimits& limits);
 
-// The aggregate is sum(weight * x) / sum(weight). Its error is at most 2^-(S + 1) before it is
-// rounded to a float. Memory: 8 bytes for each coordinate. INVALID_ARGUMENT as MeanFractionBits.
+// The aggregate is sum(weight * x) / sum(weight), over those that hold the coordinate. Its error is
+// at most 2^-(S + 1) before it is rounded to a float. Memory: 8 bytes for each coordinate. Report
+// takes time proportional to the coordinates plus, for each run of a set, the number of sets.
+// INVALID_ARGUMENT as MeanFractionBits.
 absl::StatusOr<std::unique_ptr<Aggregator>> MakeMeanAggregator(const AggregatorLimits& limits);
 
 }  // namespace tern::aggregation

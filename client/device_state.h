@@ -8,13 +8,11 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
-#include "core/base/mutex.h"
 
 namespace tern::client {
 
@@ -43,7 +41,9 @@ class MemoryDeviceState final : public DeviceState {
   std::map<std::string, std::string, std::less<>> values_;
 };
 
-// One file for each value in `directory`, which is made. Errors as the system's, with the path.
+// One file for each value in `directory`, which is made, readable by its owner alone. Names are 1
+// to 64 of a-z, 0-9, '_', '.' and '-', neither beginning with '.' nor ending with ".tmp"; others
+// are INVALID_ARGUMENT. Errors as the system's; their messages begin with the path.
 absl::StatusOr<std::unique_ptr<DeviceState>> OpenDirectoryDeviceState(const std::string& directory);
 
 }  // namespace tern::client

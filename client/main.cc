@@ -1,5 +1,6 @@
 // tern-client: trains on this machine's data for a coordinator, until told to stop.
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -7,8 +8,10 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "client/device_state.h"
 #include "client/grpc/grpc_transport.h"
 #include "client/session.h"
 #include "client/stop_signal.h"
@@ -32,6 +35,9 @@ constexpr char kExamples[] = R"(Examples:
               --data fashion_mnist:shard=3/10
   tern-client --server fl.example.org:9092 --tls-root ca.crt --tls-cert me.crt --tls-key me.key \
               --client-id sensor-17 --data fashion_mnist:path=/var/lib/images
+  tern-client --server 127.0.0.1:9092 --insecure --client-id camera-4 --data fashion_mnist:shard=4/10 \
+              --state-dir /var/lib/tern --ram-kb 640 --uplink-bytes-per-second 20e3 \
+              --flops-per-second 50e6 --battery-joules 30
 
 SIGTERM and SIGINT stop it after the step under way; a second one stops it at once.
 Exit status: 0 task finished or stopped by a signal; 1 refused, failed or gave up; 2 bad arguments.)";
@@ -40,18 +46,61 @@ struct Arguments {
   GrpcTransportOptions transport;
   SessionOptions session;
   std::string data;
+  std::string state_dir;
   int64_t ram_mb = 0;
+  int64_t ram_kb = 0;
+  int64_t storage_mb = 0;
   int64_t give_up_after_s = 600;
   bool quiet = false;
 };
+
+// What the device says of itself; the coordinator chooses a plan that fits.
+void AddDeviceOptions(CLI::App& app, Arguments& arguments) {
+  const CLI::Validator is_quantity(
+      [](const std::string& text) {
+        double number = 0.0;
+        const bool ok = absl::SimpleAtod(text, &number) && std::isfinite(number) && number > 0.0;
+        return ok ? "" : absl::StrCat("'", text, "' is not a number above 0");
+      },
+      "");
+  const auto add = [&app](const char* name, auto& value, const char* description) {
+    return app.add_option(name, value, absl::StrCat(description, ". Default: not said"))
+        ->type_name("N")
+        ->group("The device");
+  };
+  Capabilities& capabilities = arguments.session.capabilities;
+  CLI::Option* ram_mb =
+      add("--ram-mb", arguments.ram_mb,
+          "Memory that training may use, in MiB; the coordinator gives a plan that needs no more")
+          ->check(CLI::Range(1, 1 << 30));
+  add("--ram-kb", arguments.ram_kb, "As --ram-mb, in KiB, for small devices")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40))
+      ->excludes(ram_mb);
+  add("--storage-mb", arguments.storage_mb,
+      "Storage that the state between rounds may take, in MiB")
+      ->check(CLI::Range(1, 1 << 30));
+  add("--flops-per-second", capabilities.flops_per_second,
+      "Floating-point operations that training does in a second")
+      ->check(is_quantity);
+  add("--downlink-bytes-per-second", capabilities.downlink_bytes_per_second,
+      "Speed of the link from the coordinator")
+      ->check(is_quantity);
+  add("--uplink-bytes-per-second", capabilities.uplink_bytes_per_second,
+      "Speed of the link to the coordinator")
+      ->check(is_quantity);
+  add("--battery-joules", capabilities.battery_joules, "Energy that one round may use")
+      ->check(is_quantity);
+}
 
 void AddOptions(CLI::App& app, Arguments& arguments) {
   app.add_option("--server", arguments.transport.server, "Coordinator, HOST:PORT")
       ->required()
       ->type_name("HOST:PORT");
   app.add_option("--data", arguments.data,
-                 "Examples to train on, NAME[:key=value,...] with the keys path=DIR, shard=I/N and "
-                 "seed=S (of the cut into shards, default 1)")
+                 "Examples to train on, NAME[:key=value,...] with the keys path=DIR, shard=I/N, "
+                 "seed=S (of the cut into shards, default 1) and how they are cut: "
+                 "partition=iid|dirichlet|shards|classes|quantity (default iid), alpha=A, "
+                 "min_examples=N, shards_per_client=N, classes_per_client=N")
       ->required()
       ->type_name("SPEC");
   app.add_option("--client-id", arguments.session.client_id,
@@ -76,11 +125,12 @@ void AddOptions(CLI::App& app, Arguments& arguments) {
                          ->excludes(insecure)
                          ->needs(certificate);
   certificate->needs(key);
-  app.add_option("--ram-mb", arguments.ram_mb,
-                 "Memory that training may use, in MiB; the coordinator refuses plans that need "
-                 "more. Default: not said")
-      ->type_name("N")
-      ->check(CLI::Range(1, 1 << 30));
+  app.add_option(
+         "--state-dir", arguments.state_dir,
+         "Directory for what is kept between rounds (what sparse updates left out); made if "
+         "need be, one for each client. Default: in memory, lost when the program ends")
+      ->type_name("DIR");
+  AddDeviceOptions(app, arguments);
   app.add_option("--give-up-after", arguments.give_up_after_s,
                  "Ends after the coordinator was out of reach for so long")
       ->type_name("SECONDS")
@@ -116,7 +166,7 @@ absl::StatusOr<Shard> LoadShard(const ShardSpec& spec) {
   Shard shard;
   TERN_ASSIGN_OR_RETURN(shard.all, LoadDataset(spec.source, Split::kTrain));
   TERN_ASSIGN_OR_RETURN(shard.partition,
-                        PartitionIid(shard.all->size(), spec.num_shards, spec.seed));
+                        MakePartition(*shard.all, spec.partition, spec.num_shards, spec.seed));
   shard.view = std::make_unique<DatasetView>(shard.all.get(), shard.partition.client(spec.shard));
   return shard;
 }
@@ -146,6 +196,7 @@ int Drive(Session& session, StopSignal& stop, bool quiet) {
 // What the arguments name, without the data.
 struct Setup {
   ShardSpec data;
+  std::unique_ptr<DeviceState> state;
   std::unique_ptr<Transport> transport;
 };
 
@@ -154,6 +205,11 @@ absl::StatusOr<Setup> SetUp(const Arguments& arguments) {
   Setup setup;
   TERN_ASSIGN_OR_RETURN(setup.data, ParseShardSpec(arguments.data));
   TERN_ASSIGN_OR_RETURN(setup.transport, MakeGrpcTransport(arguments.transport));
+  if (arguments.state_dir.empty()) {
+    setup.state = std::make_unique<MemoryDeviceState>();
+  } else {
+    TERN_ASSIGN_OR_RETURN(setup.state, OpenDirectoryDeviceState(arguments.state_dir));
+  }
   return setup;
 }
 
@@ -175,7 +231,8 @@ absl::StatusOr<int> Run(const Arguments& arguments, const Setup& setup, StopSign
                                       .trainer = &trainer,
                                       .dataset = shard.view.get(),
                                       .clock = &clock,
-                                      .buffers = &buffers});
+                                      .buffers = &buffers,
+                                      .state = setup.state.get()});
   return Drive(session, stop, arguments.quiet);
 }
 
@@ -190,7 +247,9 @@ int Main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kDone : kBadArguments;
   }
-  arguments.session.capabilities.ram_bytes = arguments.ram_mb * 1024 * 1024;
+  Capabilities& capabilities = arguments.session.capabilities;
+  capabilities.ram_bytes = arguments.ram_mb * 1024 * 1024 + arguments.ram_kb * 1024;
+  capabilities.storage_bytes = arguments.storage_mb * 1024 * 1024;
   arguments.session.give_up_after = absl::Seconds(arguments.give_up_after_s);
   StopSignal stop;  // before anything that starts threads
   const absl::StatusOr<Setup> setup = SetUp(arguments);

@@ -6,12 +6,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "client/error_feedback.h"
 #include "compression/codec.h"
 #include "compression/frame.h"
 #include "core/base/random.h"
 #include "core/base/status_macros.h"
 #include "core/crypto/sha256.h"
 #include "core/model/parameter_layout.h"
+#include "core/wire/plan_bytes.h"
 #include "core/wire/serialize.h"
 
 namespace tern::client {
@@ -23,7 +25,6 @@ constexpr absl::Duration kLongestRetry = absl::Minutes(1);
 // Models travel as plain floats in this version.
 constexpr char kModelCodec[] = "none";
 
-// Subtracts what is decoded from what is there: parameters minus those they were trained from.
 class SubtractSink final : public compression::UpdateSink {
  public:
   explicit SubtractSink(absl::Span<float> values) : values_(values) {}
@@ -40,6 +41,19 @@ class SubtractSink final : public compression::UpdateSink {
  private:
   absl::Span<float> values_;
 };
+
+// Subtracts what is decoded from what is there.
+void SubtractPayload(absl::string_view codec, absl::string_view payload, absl::Span<float> values) {
+  SubtractSink sink(values);
+  compression::MakeDecoder(*compression::ParseCodec(codec))
+      ->DecodeInto(payload, static_cast<int64_t>(values.size()), sink);
+}
+
+// What the buffers take besides the parameters, which the trainer counts.
+int64_t HeldBytes(const SessionBuffers& buffers) {
+  const size_t unused_floats = buffers.parameters.capacity() - buffers.parameters.size();
+  return static_cast<int64_t>(buffers.transfer.capacity() + unused_floats * sizeof(float));
+}
 
 bool MayPass(const absl::Status& status) {
   // The session cancels nothing: CANCELLED is a coordinator that stopped in the middle of a call.
@@ -88,7 +102,7 @@ Session::Progress Session::CheckIn() {
   if (const auto* lease = std::get_if<Lease>(&*reply)) {
     lease_ = *lease;
     lease_ends_at_ = parts_.clock->Now() + lease_.deadline;
-    parts_.buffers->model.clear();
+    parts_.buffers->transfer.clear();
     return MoveTo(State::kFetch, absl::ZeroDuration(),
                   absl::StrCat("round ", lease_.plan.round, ": selected, model version ",
                                lease_.model_version));
@@ -111,10 +125,13 @@ Session::Progress Session::CheckIn() {
 }
 
 Session::Progress Session::Fetch() {
-  const absl::Status bounded = CheckModelBytes();
-  if (!bounded.ok()) return ReportFailure(bounded);
+  std::string& model = parts_.buffers->transfer;
+  if (model.empty()) {
+    const absl::Status taken = TakeMemory();
+    if (!taken.ok()) return ReportFailure(taken);
+  }
   const absl::Status fetched =
-      parts_.transport->FetchModel(lease_.lease_id, lease_.model_bytes, parts_.buffers->model);
+      parts_.transport->FetchModel(lease_.lease_id, lease_.model_bytes, model);
   if (MayPass(fetched)) return Retry(fetched);
   if (!fetched.ok()) return EndLease(fetched);
   const absl::Status decoded = DecodeModel();
@@ -122,27 +139,49 @@ Session::Progress Session::Fetch() {
   return MoveTo(State::kTrain, absl::ZeroDuration(), "");
 }
 
-absl::Status Session::CheckModelBytes() const {
-  TERN_ASSIGN_OR_RETURN(const ParameterLayout layout, MakeParameterLayout(lease_.plan.model));
-  const int64_t expected =
-      compression::kFrameHeaderBytes + layout.size * static_cast<int64_t>(sizeof(float));
-  if (lease_.model_bytes == expected) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("the lease offers a model of ", lease_.model_bytes,
-                                                 " bytes, the plan's has ", expected));
+absl::Status Session::TakeMemory() {
+  const Plan& plan = lease_.plan;
+  if (plan.error_feedback && parts_.state == nullptr) {
+    return absl::FailedPreconditionError(
+        "the plan wants error feedback, this device has no state to keep a residual in");
+  }
+  TERN_ASSIGN_OR_RETURN(const ParameterLayout layout, MakeParameterLayout(plan.model));
+  TERN_ASSIGN_OR_RETURN(const compression::CodecSpec codec, compression::ParseCodec(plan.codec));
+  TERN_ASSIGN_OR_RETURN(const PlanBytes bytes,
+                        CountPlanBytes(plan, *compression::MakeEncoder(codec), layout.size));
+  if (lease_.model_bytes != bytes.model) {
+    return absl::InvalidArgumentError(absl::StrCat("the lease offers a model of ",
+                                                   lease_.model_bytes, " bytes, the plan's has ",
+                                                   bytes.model));
+  }
+  // A coordinator that knows the device's memory gives no such plan; one that is broken might.
+  const int64_t ram_bytes = options_.capabilities.ram_bytes;
+  const int64_t least = bytes.buffer() + layout.size * static_cast<int64_t>(sizeof(float));
+  if (ram_bytes > 0 && least > ram_bytes) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "the plan needs more than ", least, " bytes of memory, the device offers ", ram_bytes));
+  }
+  SessionBuffers& buffers = *parts_.buffers;
+  const auto transfer_bytes = static_cast<size_t>(bytes.buffer());
+  const auto count = static_cast<size_t>(layout.size);
+  if (buffers.transfer.capacity() != transfer_bytes) std::string().swap(buffers.transfer);
+  if (buffers.parameters.capacity() != count) std::vector<float>().swap(buffers.parameters);
+  TERN_RETURN_IF_ERROR(parts_.trainer->Prepare(plan, parts_.dataset->size()));
+  buffers.transfer.reserve(transfer_bytes);
+  buffers.parameters.resize(count);
+  return absl::OkStatus();
 }
 
 absl::Status Session::DecodeModel() {
-  TERN_ASSIGN_OR_RETURN(const ParameterLayout layout, MakeParameterLayout(lease_.plan.model));
+  std::vector<float>& parameters = parts_.buffers->parameters;
+  const auto count = static_cast<int64_t>(parameters.size());
   const auto decoder = compression::MakeDecoder(*compression::ParseCodec(kModelCodec));
   TERN_ASSIGN_OR_RETURN(
       const compression::Frame frame,
-      compression::ReadFrame(
-          parts_.buffers->model, *decoder,
-          {.count = layout.size, .max_abs_value = std::numeric_limits<float>::max()}));
-  std::vector<float>& parameters = parts_.buffers->parameters;
-  parameters.resize(static_cast<size_t>(layout.size));
+      compression::ReadFrame(parts_.buffers->transfer, *decoder,
+                             {.count = count, .max_abs_value = std::numeric_limits<float>::max()}));
   compression::DenseSink sink(absl::MakeSpan(parameters));
-  decoder->DecodeInto(frame.payload, layout.size, sink);
+  decoder->DecodeInto(frame.payload, count, sink);
   if (options_.verify_model_hash && ModelHash(parameters) != lease_.base_hash) {
     return absl::DataLossError("the fetched model is not the one the lease names");
   }
@@ -150,60 +189,95 @@ absl::Status Session::DecodeModel() {
 }
 
 Session::Progress Session::Train() {
-  SessionBuffers& buffers = *parts_.buffers;
   const absl::StatusOr<TrainReport> report = parts_.trainer->Train(
-      lease_.plan, client_hash_, *parts_.dataset, absl::MakeSpan(buffers.parameters));
+      lease_.plan, client_hash_, *parts_.dataset, absl::MakeSpan(parts_.buffers->parameters));
   if (!report.ok()) return ReportFailure(report.status());
+  const std::string warning = TakeUpdate();
   const absl::Status encoded = EncodeUpdate(*report);
   if (!encoded.ok()) return ReportFailure(encoded);
   return MoveTo(
       State::kSubmit, absl::ZeroDuration(),
-      absl::StrFormat("round %d: trained %d steps on %d examples, loss %.4f", lease_.plan.round,
-                      report->local_steps, report->num_examples, report->train_loss));
+      absl::StrFormat("round %d: trained %d steps on %d examples, loss %.4f%s", lease_.plan.round,
+                      report->local_steps, report->num_examples, report->train_loss, warning));
+}
+
+std::string Session::TakeUpdate() {
+  SessionBuffers& buffers = *parts_.buffers;
+  SubtractPayload(kModelCodec,
+                  absl::string_view(buffers.transfer).substr(compression::kFrameHeaderBytes),
+                  absl::MakeSpan(buffers.parameters));
+  if (!lease_.plan.error_feedback) return "";
+  const absl::Status added = AddResidual(lease_, *parts_.state, absl::MakeSpan(buffers.parameters));
+  if (added.ok()) return "";
+  return absl::StrCat("; warning: error feedback starts again from zero: ", added.message());
 }
 
 absl::Status Session::EncodeUpdate(const TrainReport& report) {
-  SessionBuffers& buffers = *parts_.buffers;
-  const auto count = static_cast<int64_t>(buffers.parameters.size());
-  const auto model_decoder = compression::MakeDecoder(*compression::ParseCodec(kModelCodec));
-  SubtractSink subtract(absl::MakeSpan(buffers.parameters));
-  model_decoder->DecodeInto(absl::string_view(buffers.model).substr(compression::kFrameHeaderBytes),
-                            count, subtract);
-
+  const SessionBuffers& buffers = *parts_.buffers;
   TERN_ASSIGN_OR_RETURN(const compression::CodecSpec codec,
                         compression::ParseCodec(lease_.plan.codec));
   const auto encoder = compression::MakeEncoder(codec);
-  const RandomKey key{.seed = lease_.plan.seed,
-                      .round = lease_.plan.round,
-                      .client = client_hash_,
-                      .purpose = RandomPurpose::kEncode};
-  TERN_ASSIGN_OR_RETURN(std::string frame, compression::EncodeFrame(*encoder, buffers.parameters,
-                                                                    lease_.model_version, key));
-  const auto bytes_of = [](const auto& buffer) { return static_cast<int64_t>(buffer.size()); };
+  std::vector<char> scratch(
+      static_cast<size_t>(encoder->ScratchBytes(static_cast<int64_t>(buffers.parameters.size()))));
   Update update{.lease_id = lease_.lease_id, .base_hash = lease_.base_hash};
+  update.sections.push_back({.name = kParametersSection, .codec = lease_.plan.codec});
   update.report = {.num_examples = report.num_examples,
                    .local_steps = report.local_steps,
                    .train_loss = report.train_loss,
-                   .peak_memory_bytes = bytes_of(buffers.model) + report.train_bytes +
-                                        encoder->ScratchBytes(count) + 2 * bytes_of(frame)};
-  update.sections.push_back(
-      {.name = kParametersSection, .codec = lease_.plan.codec, .frame = std::move(frame)});
-  buffers.update = Serialize(std::move(update));
+                   .peak_memory_bytes = HeldBytes(buffers) + report.train_bytes +
+                                        static_cast<int64_t>(scratch.capacity())};
+  return WriteUpdate(update, *encoder, absl::MakeSpan(scratch));
+}
+
+absl::Status Session::WriteUpdate(const Update& update, const compression::Encoder& encoder,
+                                  absl::Span<char> scratch) {
+  SessionBuffers& buffers = *parts_.buffers;
+  const auto count = static_cast<int64_t>(buffers.parameters.size());
+  // The model has been subtracted; the frame takes its place, behind room for what comes before it.
+  std::string& out = buffers.transfer;
+  const size_t room =
+      MakeUpdateEnvelope(update, compression::MaxFrameBytes(encoder, count)).before.size();
+  out.resize(room);
+  TERN_RETURN_IF_ERROR(compression::AppendFrame(encoder,
+                                                {.values = buffers.parameters,
+                                                 .model_version = lease_.model_version,
+                                                 .key = {.seed = lease_.plan.seed,
+                                                         .round = lease_.plan.round,
+                                                         .client = client_hash_,
+                                                         .purpose = RandomPurpose::kEncode},
+                                                 .scratch = scratch},
+                                                out));
+  const absl::string_view frame = absl::string_view(out).substr(room);
+  if (lease_.plan.error_feedback) {
+    SubtractPayload(lease_.plan.codec, frame.substr(compression::kFrameHeaderBytes),
+                    absl::MakeSpan(buffers.parameters));
+  }
+  const UpdateEnvelope envelope = MakeUpdateEnvelope(update, static_cast<int64_t>(frame.size()));
+  out.replace(0, room, envelope.before);
+  out.append(envelope.after);
   return absl::OkStatus();
 }
 
 Session::Progress Session::Submit() {
+  SessionBuffers& buffers = *parts_.buffers;
   const absl::StatusOr<SubmitUpdateReply> reply =
-      parts_.transport->SubmitUpdate(lease_.lease_id, parts_.buffers->update);
+      parts_.transport->SubmitUpdate(lease_.lease_id, buffers.transfer);
   if (!reply.ok()) {
     const absl::Status& status = reply.status();
     if (MayPass(status)) return Retry(status);
     return EndLease(status);
   }
   ++updates_accepted_;
-  return MoveTo(State::kCheckIn, reply->retry_after,
-                absl::StrCat("round ", reply->round, ": update accepted, ",
-                             parts_.buffers->update.size(), " bytes"));
+  std::string message = absl::StrCat("round ", reply->round, ": update accepted, ",
+                                     buffers.transfer.size(), " bytes");
+  if (lease_.plan.error_feedback) {
+    const absl::Status written =
+        WriteResidual(lease_, buffers.parameters, buffers.transfer, *parts_.state);
+    if (!written.ok()) {
+      absl::StrAppend(&message, "; warning: what it left out is lost: ", written.message());
+    }
+  }
+  return MoveTo(State::kCheckIn, reply->retry_after, std::move(message));
 }
 
 Session::Progress Session::MoveTo(State next, absl::Duration wait, std::string message) {

@@ -14,7 +14,10 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "client/device_state.h"
 #include "client/transport.h"
+#include "compression/codec.h"
 #include "core/base/clock.h"
 #include "core/data/dataset.h"
 #include "core/train/trainer.h"
@@ -32,11 +35,14 @@ struct SessionOptions {
   bool verify_model_hash = true;
 };
 
-// Memory that a session works in; kept apart so that many sessions can take turns with one.
+// Memory that a session works in; kept apart so that many sessions can take turns with one, a lease
+// each. From one lease to the next it is kept where the plans need the same, and else released
+// before the trainer's is taken: what is held is what the plan was predicted to need.
 struct SessionBuffers {
-  std::string model;              // as it was fetched; kept until the update is taken from it
-  std::vector<float> parameters;  // being trained; then the update
-  std::string update;             // serialized
+  // The model as it was fetched, until the update is taken from it; then the update, serialized.
+  std::string transfer;
+  // Being trained; then the update; with error feedback, then the new residual.
+  std::vector<float> parameters;
 };
 
 class Session {
@@ -48,6 +54,8 @@ class Session {
     const Dataset* dataset = nullptr;
     const Clock* clock = nullptr;
     SessionBuffers* buffers = nullptr;
+    // May be null where no plan wants error feedback.
+    DeviceState* state = nullptr;
   };
   Session(SessionOptions options, Parts parts);
 
@@ -75,13 +83,20 @@ class Session {
   Progress Train();
   Progress Submit();
 
-  // Whether the model that the lease offers is as long as the plan says, before memory is spent on
-  // it.
-  absl::Status CheckModelBytes() const;
+  // Takes all memory that the lease needs, before anything is fetched for it. An error: the plan
+  // cannot be executed, or the model that the lease offers is not as long as the plan says.
+  absl::Status TakeMemory();
   // Fills buffers.parameters from the fetched model.
   absl::Status DecodeModel();
-  // Turns the trained parameters into the update and serializes it.
+  // Makes buffers.parameters the update; with error feedback, the residual is added. Returns a
+  // warning where that could not be read; else empty.
+  std::string TakeUpdate();
+  // Encodes the update into buffers.transfer; with error feedback, parameters are the new residual
+  // then.
   absl::Status EncodeUpdate(const TrainReport& report);
+  // `update` has no frame yet: that is made here, where it is sent from.
+  absl::Status WriteUpdate(const Update& update, const compression::Encoder& encoder,
+                           absl::Span<char> scratch);
   Progress MoveTo(State next, absl::Duration wait, std::string message);
   Progress Retry(const absl::Status& status);
   // After an error that trying again does not mend.

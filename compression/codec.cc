@@ -1,5 +1,6 @@
 #include "compression/codec.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -9,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "compression/quantize.h"
+#include "compression/topk.h"
 #include "core/base/status_macros.h"
 
 namespace tern::compression {
@@ -53,6 +55,14 @@ std::string CheckQuantizeArguments(const std::vector<double>& arguments) {
   return absl::StrCat("bits is ", NumberString(arguments[0]), ", expected ", kQuantizeBits);
 }
 
+std::string CheckTopKArguments(const std::vector<double>& arguments) {
+  if (arguments.size() != 1) {
+    return absl::StrCat("has ", arguments.size(), " arguments, expected one: fraction");
+  }
+  if (arguments[0] > 0.0 && arguments[0] <= 1.0) return "";
+  return absl::StrCat("fraction is ", NumberString(arguments[0]), ", expected above 0, at most 1");
+}
+
 struct StageEntry {
   absl::string_view name;
   absl::string_view usage;
@@ -60,6 +70,7 @@ struct StageEntry {
   Flow takes;
   Flow gives;
   std::string (*check)(const std::vector<double>& arguments);
+  bool leaves_out_coordinates = false;
 };
 
 // The stages that exist. What makes their encoders and decoders is in encoders.cc and decoders.cc.
@@ -77,6 +88,15 @@ constexpr StageEntry kStages[] = {
      .takes = Flow::kValues,
      .gives = Flow::kBytes,
      .check = CheckQuantizeArguments},
+    {.name = "topk",
+     .usage = "topk(fraction)",
+     .description =
+         "the coordinates of largest magnitude exactly, the others not at all; about 5.3 "
+         "bytes for each that is kept",
+     .takes = Flow::kValues,
+     .gives = Flow::kBytes,
+     .check = CheckTopKArguments,
+     .leaves_out_coordinates = true},
 };
 
 const StageEntry* FindStage(absl::string_view name) {
@@ -178,7 +198,11 @@ absl::StatusOr<CodecSpec> ParseCodec(absl::string_view text) {
   return absl::InvalidArgumentError(absl::StrCat("codec '", text, "': ", spec.status().message()));
 }
 
-bool CodecSpec::LeavesOutCoordinates() const { return false; }
+bool CodecSpec::LeavesOutCoordinates() const {
+  return std::any_of(stages.begin(), stages.end(), [](const StageSpec& stage) {
+    return FindStage(stage.name)->leaves_out_coordinates;
+  });
+}
 
 std::vector<StageInfo> ListStages() {
   std::vector<StageInfo> stages;

@@ -31,7 +31,8 @@ struct CodecSpec {
 
   // The canonical string: what ParseCodec accepts and gives back.
   std::string ToString() const;
-  // Whether it leaves out so much of an update that error feedback is needed (`topk`).
+  // Whether it leaves out so much of an update that error feedback is needed (`topk`). For a spec
+  // that ParseCodec returned.
   bool LeavesOutCoordinates() const;
   bool operator==(const CodecSpec&) const = default;
 };
@@ -56,8 +57,9 @@ class Encoder {
   // difference.
   virtual int64_t MaxEncodedBytes(int64_t count) const = 0;
   virtual int64_t MinEncodedBytes(int64_t count) const = 0;
-  // Appends the encoded `values` to `out`. INVALID_ARGUMENT: a value that is not finite, by index;
-  // what was appended then is of no use.
+  // Appends the encoded `values` to `out`. `scratch`: ScratchBytes, aligned as by operator new.
+  // INVALID_ARGUMENT: a value that is not finite, by index, or too many; what was appended then is
+  // of no use.
   virtual absl::Status Encode(absl::Span<const float> values, const RandomKey& key,
                               absl::Span<char> scratch, ByteWriter& out) const = 0;
 };

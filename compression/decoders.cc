@@ -3,6 +3,7 @@
 #include "compression/codec.h"
 #include "compression/none.h"
 #include "compression/quantize.h"
+#include "compression/topk.h"
 #include "core/base/check.h"
 
 namespace tern::compression {
@@ -16,6 +17,7 @@ struct DecoderEntry {
 constexpr DecoderEntry kDecoders[] = {
     {"none", MakeNoneDecoder},
     {"quantize", MakeQuantizeDecoder},
+    {"topk", MakeTopKDecoder},
 };
 
 }  // namespace

@@ -85,31 +85,43 @@ absl::Status CheckHeader(const Header& header, absl::string_view bytes, int64_t 
 
 }  // namespace
 
-absl::StatusOr<std::string> EncodeFrame(const Encoder& encoder, absl::Span<const float> values,
-                                        uint64_t model_version, const RandomKey& key) {
-  if (values.size() > std::numeric_limits<uint32_t>::max()) {
+absl::Status AppendFrame(const Encoder& encoder, const FrameContents& contents, std::string& out) {
+  const size_t count = contents.values.size();
+  if (count > std::numeric_limits<uint32_t>::max()) {
     return absl::InvalidArgumentError(
-        absl::StrCat("frame: ", values.size(), " coordinates, expected fewer than 2^32"));
+        absl::StrCat("frame: ", count, " coordinates, expected fewer than 2^32"));
   }
-  const auto count = static_cast<int64_t>(values.size());
-  std::string bytes;
-  bytes.reserve(static_cast<size_t>(kFrameHeaderBytes + encoder.MaxEncodedBytes(count)));
-  ByteWriter writer(&bytes);
+  const size_t begin = out.size();
+  ByteWriter writer(&out);
   writer.Extend(kFrameHeaderBytes);
-  std::vector<char> scratch(static_cast<size_t>(encoder.ScratchBytes(count)));
-  TERN_RETURN_IF_ERROR(encoder.Encode(values, key, absl::MakeSpan(scratch), writer));
+  TERN_RETURN_IF_ERROR(encoder.Encode(contents.values, contents.key, contents.scratch, writer));
 
   std::string header;
   ByteWriter header_writer(&header);
   header_writer.WriteBytes(kMagic);
   header_writer.Write(kFormatVersion);
   header_writer.Write(uint16_t{0});
-  header_writer.Write(model_version);
-  header_writer.Write(uint64_t{bytes.size() - kFrameHeaderBytes});
-  header_writer.Write(static_cast<uint32_t>(values.size()));
-  bytes.replace(0, header.size(), header);
-  header_writer.Write(Checksum(bytes));
-  bytes.replace(0, header.size(), header);
+  header_writer.Write(contents.model_version);
+  header_writer.Write(uint64_t{out.size() - begin - kFrameHeaderBytes});
+  header_writer.Write(static_cast<uint32_t>(count));
+  out.replace(begin, header.size(), header);
+  header_writer.Write(Checksum(absl::string_view(out).substr(begin)));
+  out.replace(begin, header.size(), header);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> EncodeFrame(const Encoder& encoder, absl::Span<const float> values,
+                                        uint64_t model_version, const RandomKey& key) {
+  const auto count = static_cast<int64_t>(values.size());
+  std::string bytes;
+  bytes.reserve(static_cast<size_t>(MaxFrameBytes(encoder, count)));
+  std::vector<char> scratch(static_cast<size_t>(encoder.ScratchBytes(count)));
+  TERN_RETURN_IF_ERROR(AppendFrame(encoder,
+                                   {.values = values,
+                                    .model_version = model_version,
+                                    .key = key,
+                                    .scratch = absl::MakeSpan(scratch)},
+                                   bytes));
   return bytes;
 }
 

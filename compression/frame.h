@@ -15,8 +15,23 @@ namespace tern::compression {
 
 inline constexpr int64_t kFrameHeaderBytes = 32;
 
-// Encodes `values` and frames them. `model_version` is the version of the model that they belong to
-// (a model) or were trained from (an update). INVALID_ARGUMENT as Encoder::Encode.
+// Bytes of a frame of `count` coordinates, at most.
+inline int64_t MaxFrameBytes(const Encoder& encoder, int64_t count) {
+  return kFrameHeaderBytes + encoder.MaxEncodedBytes(count);
+}
+
+struct FrameContents {
+  absl::Span<const float> values;
+  uint64_t model_version = 0;  // that they belong to (a model) or were trained from (an update)
+  RandomKey key;
+  absl::Span<char> scratch;  // as Encoder::Encode takes it
+};
+
+// Encodes and appends to `out`, which does not grow further than by MaxFrameBytes.
+// INVALID_ARGUMENT as Encoder::Encode; what was appended then is of no use.
+absl::Status AppendFrame(const Encoder& encoder, const FrameContents& contents, std::string& out);
+
+// The frame alone, in memory of its own.
 absl::StatusOr<std::string> EncodeFrame(const Encoder& encoder, absl::Span<const float> values,
                                         uint64_t model_version, const RandomKey& key);
 

@@ -18,6 +18,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -28,17 +29,25 @@
 #include "compression/codec.h"
 #include "core/base/clock.h"
 #include "core/base/mutex.h"
-#include "core/model/cost.h"
 #include "core/model/parameter_layout.h"
 #include "core/wire/messages.h"
 #include "server/accumulator_pool.h"
 #include "server/pace.h"
+#include "server/planner.h"
 #include "server/round.h"
 #include "server/round_record.h"
 #include "server/task.h"
 #include "server/update_validator.h"
 
 namespace tern::server {
+
+// An update that was parsed and compared with its lease's terms.
+struct PreparedUpdate {
+  LeaseTerms terms;
+  uint32_t digest = 0;  // of its bytes
+  int64_t bytes = 0;
+  absl::StatusOr<ValidatedUpdate> validated;
+};
 
 class Coordinator {
  public:
@@ -54,7 +63,8 @@ class Coordinator {
   // Never fails: what is wrong with a request is a Refusal.
   CheckInReply CheckIn(const CheckInRequest& request);
 
-  // The model of a lease. NOT_FOUND, FAILED_PRECONDITION as in the service's contract.
+  // The model that a lease's plan trains. NOT_FOUND, FAILED_PRECONDITION as in the service's
+  // contract.
   absl::StatusOr<std::shared_ptr<const Model>> FetchModel(absl::string_view lease_id);
 
   // The most that an update of this task can be, serialized.
@@ -67,6 +77,14 @@ class Coordinator {
   // Takes a serialized Update. Errors as in the service's contract; none of them changes the model.
   absl::StatusOr<SubmitUpdateReply> SubmitUpdate(absl::string_view lease_id,
                                                  absl::string_view update);
+
+  // The same in parts, for who wants the long one done before its time. What an update under this
+  // lease must be; errors as SubmitUpdate.
+  absl::StatusOr<LeaseTerms> TermsOf(absl::string_view lease_id);
+  // All that depends on the bytes alone.
+  PreparedUpdate Prepare(LeaseTerms terms, absl::string_view update) const;
+  // Decides whether it counts, and adds it.
+  absl::StatusOr<SubmitUpdateReply> SubmitUpdate(const PreparedUpdate& update);
 
   absl::StatusOr<ReportFailureReply> ReportFailure(const ReportFailureRequest& request);
 
@@ -87,14 +105,20 @@ class Coordinator {
   const Task& task() const { return task_; }
   std::shared_ptr<const Model> model() const;
   Traffic total_traffic() const;
+  uint64_t open_round() const;  // its number; 0: none is open
+  // When the open round closes at the latest; nothing if no round is open.
+  std::optional<absl::Duration> deadline() const;
   // The open round's cohort, in the order in which it was drawn; empty if no round is open.
   std::vector<std::string> cohort() const;
 
  private:
-  Coordinator(Task task, Parts parts, const ParameterLayout& layout, const Cost& cost);
+  Coordinator(Task task, Parts parts, Planner planner, const ParameterLayout& layout);
 
-  // A refusal, or nothing if the device may take part.
-  std::optional<Refusal> Refuse(const CheckInRequest& request) const;
+  // The device's plan, or why it may not take part.
+  std::variant<PlanChoice, Refusal> ChoosePlan(const CheckInRequest& request) const;
+  // A lease for the device that has come with this plan, or when it should come again.
+  CheckInReply AnswerInRound(const CheckInRequest& request, PlanChoice plan)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Lease MakeLease(const Round& round, const Member& member) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // When `client_id` should come back: at once if a lease waits for it, or if the task is finished.
@@ -106,6 +130,8 @@ class Coordinator {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // FAILED_PRECONDITION or NOT_FOUND: nothing may come under this lease any more.
   absl::Status CheckOpenLease(absl::string_view lease_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Of a member that has come for its lease.
+  LeaseTerms TermsOfMember(const Member& member) const;
   // The answer to an upload that needs no look at its contents: a receipt for what was accepted
   // before, or why it cannot be taken. Nothing: go on and validate.
   std::optional<absl::StatusOr<SubmitUpdateReply>> AnswerKnown(absl::string_view lease_id,
@@ -121,7 +147,7 @@ class Coordinator {
 
   const Task task_;
   const Parts parts_;
-  const Cost cost_;  // of the plan, on a device
+  const Planner planner_;
   const int64_t max_update_bytes_;
   const UpdateValidator validator_;
   AccumulatorPool accumulators_;

@@ -14,9 +14,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "absl/types/span.h"
 #include "core/model/cost.h"
 #include "core/model/model_spec.h"
+#include "core/model/submodel.h"
 #include "core/wire/messages.h"
 #include "server/task.h"
 
@@ -67,6 +67,8 @@ class Planner {
     size_t width_index = 0;
     double width = 1.0;
     std::string codec;
+    std::vector<std::string> stages;  // of the codec
+    std::vector<LayerKind> layer_kinds;
     int64_t batch_size = 0;
     Cost cost;               // its memory without the examples' order
     int64_t bytes_down = 0;  // with chunks
@@ -74,12 +76,31 @@ class Planner {
     int64_t state_bytes = 0;  // on the device between rounds
     bool error_feedback = false;
   };
+  // What the request says about the device, within bounds.
+  struct Device;
   Planner() = default;
+
+  static absl::StatusOr<Candidate> MakeCandidate(const Task& task, const Submodel& submodel,
+                                                 const std::string& codec, int64_t batch_size);
+  // The candidate's training; `steps`: 0 for whole epochs.
+  TrainOptions TrainWith(const Candidate& candidate, int64_t steps) const;
+  static double TrainingFlops(const Candidate& candidate, const TrainOptions& train,
+                              const Device& device);
+  static RoundEstimate Estimate(const Candidate& candidate, double flops, const Device& device);
+  // What the device can compute before the deadline and with its energy, less what the transfers
+  // take; negative: not even those fit.
+  double AffordableFlops(const Candidate& candidate, const Device& device) const;
+  static PlanChoice MakeChoice(const Candidate& candidate, const TrainOptions& train,
+                               const Device& device);
+  static std::string Describe(const Candidate& candidate);
+  // Why no candidate fits.
+  Refusal Refuse(const Device& device) const;
+  Refusal RefuseIncapable(const Device& device) const;
+  Refusal RefuseSlow(const Candidate& fastest, const Device& device) const;
 
   TrainOptions train_;
   int64_t min_local_steps_ = 0;
-  absl::Duration time_budget_;
-  std::vector<LayerKind> layer_kinds_;
+  absl::Duration deadline_;
   std::vector<Candidate> candidates_;  // in the order in which they are tried
 };
 

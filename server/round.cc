@@ -71,31 +71,51 @@ bool Round::AllSettled() const {
          static_cast<int64_t>(members_.size());
 }
 
+std::shared_ptr<const LeasedModel> Round::Leased(const ModelSpec& full, SubmodelRule rule,
+                                                 double width) {
+  std::shared_ptr<const LeasedModel>& leased = leased_[width];
+  if (leased == nullptr) {
+    leased = MakeLeasedModel(full, {.rule = rule, .width = width, .round = number_}, base_);
+  }
+  return leased;
+}
+
 void Round::Summarize(absl::string_view unsettled_reason, RoundRecord& record) const {
   double weighted_loss = 0.0;
   double weight = 0.0;
   for (const Member& member : members_) {
+    MemberOutcome outcome{.client_id = member.client_id,
+                          .predicted_peak_bytes = member.plan.estimate.peak_bytes};
+    int64_t float_bytes = 0;
+    if (member.leased != nullptr) {
+      outcome.submodel = member.leased->submodel;
+      float_bytes = static_cast<int64_t>(member.leased->model->parameters.size() * sizeof(float));
+    }
+    if (member.fetched) record.float_bytes_down += float_bytes;
     if (member.state == LeaseState::kAccepted) {
       const auto examples = static_cast<double>(member.report.num_examples);
       weighted_loss += examples * member.report.train_loss;
       weight += examples;
       ++record.clients_completed;
+      record.update_bytes += member.bytes;
+      record.float_bytes_up += float_bytes;
+      outcome.outcome = kCompleted;
+      outcome.update_bytes = member.bytes;
+      outcome.measured_peak_bytes = member.report.peak_memory_bytes;
       record.device_peak_memory_bytes =
           std::max(record.device_peak_memory_bytes, member.report.peak_memory_bytes);
-    } else if (member.state == LeaseState::kFailed) {
-      ++record.clients_dropped["failed"];
     } else {
-      ++record.clients_dropped[std::string(unsettled_reason)];
+      outcome.outcome =
+          member.state == LeaseState::kFailed ? "failed" : std::string(unsettled_reason);
+      ++record.clients_dropped[outcome.outcome];
     }
+    record.members.push_back(std::move(outcome));
   }
   if (weight > 0.0) record.train_loss = weighted_loss / weight;
   record.round = number_;
   record.clients_available = clients_available;
   record.clients_selected = static_cast<int64_t>(members_.size());
   record.updates_rejected = updates_rejected;
-  const auto float_bytes = static_cast<int64_t>(base_->parameters.size() * sizeof(float));
-  record.float_bytes_up = record.clients_completed * float_bytes;
-  record.float_bytes_down = models_fetched * float_bytes;
 }
 
 }  // namespace tern::server

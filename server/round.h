@@ -14,6 +14,8 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "core/wire/messages.h"
+#include "server/leased_model.h"
+#include "server/planner.h"
 #include "server/round_record.h"
 
 namespace tern::server {
@@ -33,7 +35,9 @@ struct Member {
   std::string lease_id;
   LeaseState state = LeaseState::kSelected;  // changed by Round::SetState
   absl::Duration granted_at;
-  bool fetched = false;  // the model, or a part of it
+  PlanChoice plan;                            // from when it has come for its lease on
+  std::shared_ptr<const LeasedModel> leased;  // null before
+  bool fetched = false;                       // the model, or a part of it
   // Of the accepted update's bytes: tells a repeated upload from another one.
   uint32_t digest = 0;
   int64_t bytes = 0;
@@ -53,6 +57,8 @@ class Round {
 
   uint64_t number() const { return number_; }
   const std::shared_ptr<const Model>& base() const { return base_; }
+  // What members of this width train, made when it is asked for first. `full` is the task's model.
+  std::shared_ptr<const LeasedModel> Leased(const ModelSpec& full, SubmodelRule rule, double width);
   const std::vector<Member>& members() const { return members_; }
 
   // Null if there is none.
@@ -68,15 +74,15 @@ class Round {
   absl::Duration deadline;
   int64_t clients_available = 0;
   int64_t updates_rejected = 0;
-  int64_t models_fetched = 0;
 
-  // Fills in what the members tell: completed, dropped (unsettled members under
-  // `unsettled_reason`), loss, memory.
+  // Fills in what the members tell: outcomes (unsettled members under `unsettled_reason`), loss,
+  // memory, bytes.
   void Summarize(absl::string_view unsettled_reason, RoundRecord& record) const;
 
  private:
   uint64_t number_;
   std::shared_ptr<const Model> base_;
+  std::map<double, std::shared_ptr<const LeasedModel>> leased_;  // by width
   std::array<int64_t, kNumLeaseStates> counts_{};
   std::vector<Member> members_;  // in the order in which they were drawn
   absl::flat_hash_map<std::string, size_t> by_client_;

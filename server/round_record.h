@@ -33,9 +33,10 @@ struct Traffic {
 };
 
 // What became of a member of the cohort.
+inline constexpr char kCompleted[] = "completed";
 struct MemberOutcome {
   std::string client_id;
-  std::string outcome;               // "completed", or why not, a key of clients_dropped
+  std::string outcome;               // kCompleted, or why not, a key of clients_dropped
   std::string submodel;              // of its plan; empty: the full model
   int64_t update_bytes = 0;          // serialized, if it completed
   int64_t predicted_peak_bytes = 0;  // of its plan; 0: it has not come for its lease

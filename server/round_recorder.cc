@@ -66,8 +66,8 @@ absl::Status RoundRecorder::Record(const ClosedRound& round, RunReport& report) 
   const RoundRecord& record = round.record;
   total_round_time_ += record.duration;
   TERN_ASSIGN_OR_RETURN(const std::optional<Evaluation> evaluation, EvaluateIfDue(record));
-  options_.print_line(
-      RoundLine(record, evaluation, options_.num_rounds, absl::ToDoubleSeconds(record.duration)));
+  options_.print_line(RoundLine(record, evaluation, options_.num_rounds,
+                                {.duration_s = absl::ToDoubleSeconds(record.duration)}));
   return report.AddRound(record, evaluation, absl::ToDoubleSeconds(round.closed_at - started_at_));
 }
 

@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <system_error>
@@ -34,8 +35,8 @@ Json OrNull(const std::optional<T>& value) {
 Json NullIfZero(int64_t value) { return value == 0 ? Json(nullptr) : Json(value); }
 
 // The text of `value`; text that is not UTF-8 loses the bytes that are not.
-std::string Dump(const Json& value, int indent) {
-  return value.dump(indent, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
+std::string Dump(const Json& value) {
+  return value.dump(/*indent=*/-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
 }
 
 int64_t PeakRssBytes() {
@@ -56,12 +57,17 @@ void AddEvaluation(const std::optional<Evaluation>& evaluation, Json& line) {
   set("eval_f1_macro", value.f1_macro);
 }
 
+Json SecondsOrNull(const std::optional<absl::Duration>& time) {
+  return time.has_value() ? Json(absl::ToDoubleSeconds(*time)) : Json(nullptr);
+}
+
 Json RoundJson(const RoundRecord& record, const std::optional<Evaluation>& evaluation,
-               double wall_time_s) {
+               const std::optional<absl::Duration>& virtual_time, double wall_time_s) {
   Json line;
   line["round"] = record.round;
-  line["virtual_time_s"] = nullptr;
+  line["virtual_time_s"] = SecondsOrNull(virtual_time);
   line["wall_time_s"] = wall_time_s;
+  line["clients_available"] = record.clients_available;
   line["clients_selected"] = record.clients_selected;
   line["clients_completed"] = record.clients_completed;
   line["clients_dropped"] = Json(record.clients_dropped);
@@ -73,11 +79,49 @@ Json RoundJson(const RoundRecord& record, const std::optional<Evaluation>& evalu
   line["bytes_retransmitted"] = record.traffic.bytes_retransmitted;
   line["float_bytes_up"] = record.float_bytes_up;
   line["float_bytes_down"] = record.float_bytes_down;
-  line["energy_j"] = nullptr;
+  line["update_bytes"] = record.update_bytes;
+  line["energy_j"] = OrNull(record.energy_j);
   line["device_peak_memory_bytes"] = NullIfZero(record.device_peak_memory_bytes);
   line["model_hash"] = absl::BytesToHexString(record.model->hash);
   if (!record.changed_model) line["note"] = record.note;
   return line;
+}
+
+// Null without an evaluation.
+Json PerClassJson(const std::optional<Evaluation>& evaluation) {
+  if (!evaluation.has_value()) return nullptr;
+  Json classes = Json::array();
+  for (const ClassMetrics& metrics : evaluation->per_class) {
+    classes.push_back({{"precision", metrics.precision},
+                       {"recall", metrics.recall},
+                       {"f1", metrics.f1},
+                       {"support", metrics.support}});
+  }
+  return classes;
+}
+
+// One line per key: short enough to be read, also where a value is a matrix.
+std::string DumpByKey(const Json& object) {
+  std::vector<std::string> lines;
+  for (const auto& [key, value] : object.items()) {
+    lines.push_back(absl::StrCat("  ", Dump(key), ": ", Dump(value)));
+  }
+  return absl::StrCat("{\n", absl::StrJoin(lines, ",\n"), "\n}\n");
+}
+
+std::vector<Scalar> Scalars(const RoundRecord& record,
+                            const std::optional<Evaluation>& evaluation) {
+  std::vector<Scalar> scalars;
+  if (evaluation.has_value()) {
+    scalars.push_back({"eval/accuracy", evaluation->accuracy});
+    scalars.push_back({"eval/loss", evaluation->loss});
+  }
+  if (record.clients_completed > 0) scalars.push_back({"train/loss", record.train_loss});
+  scalars.push_back({"bytes/up", static_cast<double>(record.traffic.bytes_up)});
+  scalars.push_back({"bytes/down", static_cast<double>(record.traffic.bytes_down)});
+  if (record.energy_j.has_value()) scalars.push_back({"devices/energy_j", *record.energy_j});
+  scalars.push_back({"devices/completed", static_cast<double>(record.clients_completed)});
+  return scalars;
 }
 
 // A directory may hold other things, but nothing that a run would overwrite.
@@ -96,7 +140,8 @@ absl::Status RefuseRun(const std::string& directory) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RunReport>> RunReport::Create(const std::string& directory,
-                                                             absl::string_view resolved_yaml) {
+                                                             absl::string_view resolved_yaml,
+                                                             RunReportOptions options) {
   TERN_RETURN_IF_ERROR(RefuseRun(directory));
   std::error_code error;
   std::filesystem::create_directories(directory, error);
@@ -105,27 +150,37 @@ absl::StatusOr<std::unique_ptr<RunReport>> RunReport::Create(const std::string& 
   const std::string path = directory + "/metrics.jsonl";
   std::ofstream metrics(path, std::ios::binary);
   if (!metrics) return absl::UnavailableError(absl::StrCat(path, ": cannot be written"));
-  return std::unique_ptr<RunReport>(new RunReport(directory, std::move(metrics)));
+  TERN_ASSIGN_OR_RETURN(TensorBoardWriter events,
+                        TensorBoardWriter::Create(directory, absl::Now()));
+  return std::unique_ptr<RunReport>(
+      new RunReport(directory, options, std::move(metrics), std::move(events)));
 }
 
 absl::Status RunReport::AddRound(const RoundRecord& record,
                                  const std::optional<Evaluation>& evaluation, double wall_time_s) {
+  AddToTotals(record, evaluation);
+  metrics_ << Dump(RoundJson(record, evaluation, virtual_time_, wall_time_s)) << '\n' << std::flush;
+  if (!metrics_) {
+    return absl::UnavailableError(absl::StrCat(directory_, "/metrics.jsonl: cannot be written"));
+  }
+  return events_.Add(static_cast<int64_t>(record.round), absl::Now(), Scalars(record, evaluation));
+}
+
+void RunReport::AddToTotals(const RoundRecord& record,
+                            const std::optional<Evaluation>& evaluation) {
   ++rounds_;
   updates_ += record.clients_completed;
   if (evaluation.has_value()) {
-    final_accuracy_ = evaluation->accuracy;
-    best_accuracy_ = std::max(best_accuracy_.value_or(0.0), evaluation->accuracy);
+    last_evaluation_ = evaluation;
+    best_accuracy_ = std::max(best_accuracy_, evaluation->accuracy);
   }
-  traffic_.bytes_up += record.traffic.bytes_up;
-  traffic_.bytes_down += record.traffic.bytes_down;
-  traffic_.bytes_retransmitted += record.traffic.bytes_retransmitted;
+  traffic_ += record.traffic;
   float_bytes_up_ += record.float_bytes_up;
   float_bytes_down_ += record.float_bytes_down;
+  update_bytes_ += record.update_bytes;
   device_peak_memory_bytes_ = std::max(device_peak_memory_bytes_, record.device_peak_memory_bytes);
-
-  metrics_ << Dump(RoundJson(record, evaluation, wall_time_s), -1) << '\n' << std::flush;
-  if (metrics_) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat(directory_, "/metrics.jsonl: cannot be written"));
+  if (record.energy_j.has_value()) energy_j_ = energy_j_.value_or(0.0) + *record.energy_j;
+  if (options_.virtual_time) virtual_time_ = record.closed_at;
 }
 
 absl::Status RunReport::Finish(const RunOutcome& outcome, const ModelSpec& spec,
@@ -133,15 +188,17 @@ absl::Status RunReport::Finish(const RunOutcome& outcome, const ModelSpec& spec,
   TERN_RETURN_IF_ERROR(WriteModelFile(model_path(), {spec, model.version, model.parameters}));
   Json summary;
   summary["rounds"] = rounds_;
-  summary["final_eval_accuracy"] = OrNull(final_accuracy_);
-  summary["best_eval_accuracy"] = OrNull(best_accuracy_);
+  const bool evaluated = last_evaluation_.has_value();
+  summary["final_eval_accuracy"] = evaluated ? Json(last_evaluation_->accuracy) : Json(nullptr);
+  summary["best_eval_accuracy"] = evaluated ? Json(best_accuracy_) : Json(nullptr);
   summary["total_bytes_up"] = traffic_.bytes_up;
   summary["total_bytes_down"] = traffic_.bytes_down;
   summary["float_bytes_up"] = float_bytes_up_;
   summary["float_bytes_down"] = float_bytes_down_;
-  summary["total_energy_j"] = nullptr;
+  summary["update_bytes"] = update_bytes_;
+  summary["total_energy_j"] = OrNull(energy_j_);
   summary["wall_time_s"] = outcome.wall_time_s;
-  summary["virtual_time_s"] = nullptr;
+  summary["virtual_time_s"] = SecondsOrNull(virtual_time_);
   summary["client_updates_per_second"] = OrNull(outcome.client_updates_per_second);
   summary["peak_rss_bytes"] = PeakRssBytes();
   summary["device_peak_memory_bytes"] = NullIfZero(device_peak_memory_bytes_);
@@ -150,21 +207,27 @@ absl::Status RunReport::Finish(const RunOutcome& outcome, const ModelSpec& spec,
   summary["kernel_target"] = outcome.kernel_target;
   summary["config_hash"] = outcome.config_hash;
   summary["version"] = outcome.version;
-  return WriteFileAtomically(directory_ + "/summary.json", Dump(summary, 2) + "\n");
+  summary["eval_per_class"] = PerClassJson(last_evaluation_);
+  summary["confusion_matrix"] =
+      evaluated ? Json(last_evaluation_->confusion_matrix) : Json(nullptr);
+  return WriteFileAtomically(directory_ + "/summary.json", DumpByKey(summary));
 }
 
 std::string RunReport::SummaryText(double wall_time_s) const {
   std::string accuracy = "not evaluated";
-  if (final_accuracy_.has_value()) {
-    accuracy = absl::StrFormat("accuracy %.4f (best %.4f)", *final_accuracy_, *best_accuracy_);
+  if (last_evaluation_.has_value()) {
+    accuracy =
+        absl::StrFormat("accuracy %.4f (best %.4f)", last_evaluation_->accuracy, best_accuracy_);
   }
-  return absl::StrFormat(
-      "%d round%s, %d update%s in %.1f s: %s\n"
-      "up %s, down %s (as 32-bit floats %s, %s)\n"
-      "results in %s",
-      rounds_, rounds_ == 1 ? "" : "s", updates_, updates_ == 1 ? "" : "s", wall_time_s, accuracy,
-      FormatBytes(traffic_.bytes_up), FormatBytes(traffic_.bytes_down),
-      FormatBytes(float_bytes_up_), FormatBytes(float_bytes_down_), directory_);
+  std::string cost =
+      absl::StrFormat("up %s, down %s (as 32-bit floats %s, %s)", FormatBytes(traffic_.bytes_up),
+                      FormatBytes(traffic_.bytes_down), FormatBytes(float_bytes_up_),
+                      FormatBytes(float_bytes_down_));
+  if (energy_j_.has_value()) absl::StrAppend(&cost, ", ", FormatEnergy(*energy_j_));
+  if (virtual_time_.has_value()) absl::StrAppend(&cost, ", t ", FormatElapsed(*virtual_time_));
+  return absl::StrFormat("%d round%s, %d update%s in %.1f s: %s\n%s\nresults in %s", rounds_,
+                         rounds_ == 1 ? "" : "s", updates_, updates_ == 1 ? "" : "s", wall_time_s,
+                         accuracy, cost, directory_);
 }
 
 std::string DefaultRunDirectory(absl::string_view task_name) {
@@ -178,7 +241,7 @@ std::string DefaultRunDirectory(absl::string_view task_name) {
 }
 
 std::string RoundLine(const RoundRecord& record, const std::optional<Evaluation>& evaluation,
-                      int64_t num_rounds, double duration_s) {
+                      int64_t num_rounds, const RoundTimes& times) {
   std::vector<std::string> dropped;
   for (const auto& [reason, count] : record.clients_dropped) {
     if (count > 0) {
@@ -193,7 +256,12 @@ std::string RoundLine(const RoundRecord& record, const std::optional<Evaluation>
     absl::StrAppend(&line, ", rejected ", record.updates_rejected);
   }
   if (evaluation.has_value()) absl::StrAppendFormat(&line, ", accuracy %.3f", evaluation->accuracy);
-  absl::StrAppendFormat(&line, ", up %s, %.2f s", FormatBytes(record.traffic.bytes_up), duration_s);
+  absl::StrAppend(&line, ", up ", FormatBytes(record.traffic.bytes_up));
+  if (record.energy_j.has_value()) absl::StrAppend(&line, ", ", FormatEnergy(*record.energy_j));
+  if (times.virtual_time.has_value()) {
+    absl::StrAppend(&line, ", t ", FormatElapsed(*times.virtual_time));
+  }
+  absl::StrAppendFormat(&line, ", %.2f s", times.duration_s);
   if (!record.changed_model) absl::StrAppend(&line, "; model unchanged: ", record.note);
   return line;
 }
@@ -209,6 +277,23 @@ std::string FormatBytes(int64_t bytes) {
     ++unit;
   }
   return absl::StrFormat("%.1f %s", value, units[unit]);
+}
+
+std::string FormatEnergy(double joules) {
+  if (joules >= 999.95) return absl::StrFormat("%.1f kJ", joules / 1e3);
+  if (joules >= 0.99995 || joules == 0.0) return absl::StrFormat("%.1f J", joules);
+  return absl::StrFormat("%.1f mJ", joules * 1e3);
+}
+
+std::string FormatElapsed(absl::Duration duration) {
+  const double exact_s = absl::ToDoubleSeconds(duration);
+  if (exact_s < 59.95) return absl::StrFormat("%.1f s", exact_s);
+  const int64_t seconds = std::llround(exact_s);
+  const int64_t minutes = (seconds + 30) / 60;
+  const int64_t hours = (seconds + 1800) / 3600;
+  if (seconds < 3600) return absl::StrFormat("%d min %02d s", seconds / 60, seconds % 60);
+  if (minutes < 24 * 60) return absl::StrFormat("%d h %02d min", minutes / 60, minutes % 60);
+  return absl::StrFormat("%d d %02d h", hours / 24, hours % 24);
 }
 
 }  // namespace tern::server

@@ -15,6 +15,7 @@
 #include "core/base/status_macros.h"
 #include "core/engine/gemm.h"
 #include "core/train/evaluator.h"
+#include "server/report/html_report.h"
 
 namespace tern::server {
 namespace {
@@ -174,6 +175,8 @@ absl::Status ServerApp::RecordAndFinish() {
   const absl::Status finished =
       report_->Finish(outcome, options_.config.task.model, *coordinator_->model());
   if (!recorded.ok() || !finished.ok()) return recorded.ok() ? finished : recorded;
+  TERN_RETURN_IF_ERROR(
+      WriteHtmlReport({report_->directory()}, report_->directory() + "/report.html"));
   PrintLine(report_->SummaryText(outcome.wall_time_s));
   return absl::OkStatus();
 }

@@ -3,15 +3,21 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "compression/codec.h"
 #include "core/base/status_macros.h"
 #include "core/model/parameter_layout.h"
+#include "core/model/submodel.h"
 
 namespace tern::server {
 namespace {
 
 constexpr int64_t kMaxCohort = 1'000'000;
 constexpr int64_t kMaxRounds = 1'000'000'000;
+constexpr size_t kMaxWidths = 16;
+constexpr size_t kMaxCodecs = 16;  // besides codec.up
+// All are tried for a device that none fits.
+constexpr size_t kMaxCandidates = 1024;
 
 absl::Status FieldError(absl::string_view field, absl::string_view got,
                         absl::string_view expected) {
@@ -61,16 +67,59 @@ absl::Status ValidateModel(const Task& task, int64_t num_parameters) {
   return absl::OkStatus();
 }
 
-absl::Status ValidateCodec(const Task& task, int64_t num_parameters) {
-  const auto codec = compression::ParseCodec(task.codec_up);
-  TERN_RETURN_IF_ERROR(InField("codec.up", codec.status()));
+absl::Status ValidateCodec(absl::string_view field, const std::string& text,
+                           int64_t num_parameters) {
+  const auto codec = compression::ParseCodec(text);
+  TERN_RETURN_IF_ERROR(InField(field, codec.status()));
   // An update is one message until it is cut into chunks, and a message is below 2 GiB.
   constexpr int64_t kMaxUpdateBytes = (int64_t{1} << 31) - (int64_t{1} << 20);
   const int64_t bytes = compression::MakeEncoder(*codec)->MaxEncodedBytes(num_parameters);
   if (bytes <= kMaxUpdateBytes) return absl::OkStatus();
-  return FieldError("codec.up",
-                    absl::StrCat(task.codec_up, ", which makes updates of up to ", bytes, " bytes"),
+  return FieldError(field, absl::StrCat(text, ", which makes updates of up to ", bytes, " bytes"),
                     absl::StrCat("at most ", kMaxUpdateBytes));
+}
+
+absl::Status ValidateWidths(const Task& task) {
+  const std::vector<double>& widths = task.adapt.widths;
+  const auto error = [&] {
+    return FieldError(
+        "adapt.widths", absl::StrCat("[", absl::StrJoin(widths, ", "), "]"),
+        absl::StrCat("1 to ", kMaxWidths,
+                     " numbers above 0, at most 1, each smaller than the one before"));
+  };
+  if (widths.empty() || widths.size() > kMaxWidths) return error();
+  double last = 2.0;
+  for (const double width : widths) {
+    if (!(width > 0.0 && width <= 1.0 && width < last)) return error();
+    last = width;
+    TERN_RETURN_IF_ERROR(
+        InField("adapt.widths",
+                MakeSubmodel(task.model, {.rule = task.adapt.submodel, .width = width}).status()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateAdapt(const Task& task, int64_t num_parameters) {
+  const AdaptOptions& adapt = task.adapt;
+  TERN_RETURN_IF_ERROR(ValidateWidths(task));
+  TERN_RETURN_IF_ERROR(
+      CheckRange("adapt.min_batch_size", adapt.min_batch_size, 0, task.train.batch_size));
+  TERN_RETURN_IF_ERROR(
+      CheckRange("adapt.min_local_steps", adapt.min_local_steps, 0, kMaxNumExamples));
+  if (adapt.codecs.size() > kMaxCodecs) {
+    return FieldError("adapt.codecs", absl::StrCat("a list of ", adapt.codecs.size()),
+                      absl::StrCat("at most ", kMaxCodecs));
+  }
+  for (const std::string& codec : adapt.codecs) {
+    TERN_RETURN_IF_ERROR(ValidateCodec("adapt.codecs", codec, num_parameters));
+  }
+  const size_t codecs = task.Codecs().size();
+  const size_t batch_sizes = task.BatchSizes().size();
+  if (adapt.widths.size() * codecs * batch_sizes <= kMaxCandidates) return absl::OkStatus();
+  return FieldError("adapt",
+                    absl::StrCat(adapt.widths.size(), " widths x ", codecs, " codecs x ",
+                                 batch_sizes, " batch sizes"),
+                    absl::StrCat("at most ", kMaxCandidates, " plans in all"));
 }
 
 }  // namespace
@@ -78,6 +127,20 @@ absl::Status ValidateCodec(const Task& task, int64_t num_parameters) {
 int64_t Task::MaxSelected() const {
   return static_cast<int64_t>(
       std::ceil(static_cast<double>(round.cohort_size) * round.over_selection));
+}
+
+std::vector<std::string> Task::Codecs() const {
+  std::vector<std::string> codecs = {codec_up};
+  codecs.insert(codecs.end(), adapt.codecs.begin(), adapt.codecs.end());
+  return codecs;
+}
+
+std::vector<int64_t> Task::BatchSizes() const {
+  std::vector<int64_t> sizes = {train.batch_size};
+  while (adapt.min_batch_size > 0 && sizes.back() / 2 >= adapt.min_batch_size) {
+    sizes.push_back(sizes.back() / 2);
+  }
+  return sizes;
 }
 
 int64_t Task::MinAvailable() const {
@@ -98,13 +161,14 @@ absl::Status ValidateTask(const Task& task) {
   TERN_RETURN_IF_ERROR(InField("model", layout.status()));
   TERN_RETURN_IF_ERROR(ValidateModel(task, layout->size));
   TERN_RETURN_IF_ERROR(InField("train", ValidateTrainOptions(task.train)));
-  TERN_RETURN_IF_ERROR(ValidateCodec(task, layout->size));
+  TERN_RETURN_IF_ERROR(ValidateCodec("codec.up", task.codec_up, layout->size));
+  TERN_RETURN_IF_ERROR(ValidateAdapt(task, layout->size));
   if (!(task.max_update_abs > 0.0f && task.max_update_abs <= 1e6f)) {
     return FieldError("strategy.max_update_abs", absl::StrCat(task.max_update_abs),
                       "a number above 0, at most 1e6");
   }
   TERN_RETURN_IF_ERROR(
-      CheckRange("strategy.max_num_examples", task.max_num_examples, 1, int64_t{1} << 40));
+      CheckRange("strategy.max_num_examples", task.max_num_examples, 1, kMaxNumExamples));
   TERN_RETURN_IF_ERROR(
       InField("strategy", aggregation::MakeServerOptimizer(task.optimizer).status()));
   return InField("strategy",

@@ -16,6 +16,9 @@
 
 namespace tern::server {
 
+// Of one client, at most: whatever a task allows.
+inline constexpr int64_t kMaxNumExamples = int64_t{1} << 40;
+
 struct RoundOptions {
   int64_t cohort_size = 10;     // updates that close a round
   double over_selection = 1.0;  // clients asked for each update wanted
@@ -51,6 +54,10 @@ struct Task {
 
   // Clients selected for a round, at most: cohort_size times over_selection, rounded up.
   int64_t MaxSelected() const;
+  // codec_up and those of adapt.
+  std::vector<std::string> Codecs() const;
+  // train.batch_size, and halves of it down to adapt.min_batch_size.
+  std::vector<int64_t> BatchSizes() const;
   // Devices that must have checked in before a round opens.
   int64_t MinAvailable() const;
   aggregation::AggregatorLimits Limits(int64_t num_parameters) const;

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "compression/frame.h"
+#include "core/base/check.h"
 #include "core/base/status_macros.h"
 #include "core/wire/serialize.h"
 
@@ -14,10 +15,18 @@ absl::string_view ValidatedUpdate::payload() const {
   return absl::string_view(update.sections.front().frame).substr(compression::kFrameHeaderBytes);
 }
 
-UpdateValidator::UpdateValidator(std::string codec, const Limits& limits)
-    : codec_(std::move(codec)),
-      decoder_(compression::MakeDecoder(*compression::ParseCodec(codec_))),
-      limits_(limits) {}
+UpdateValidator::UpdateValidator(const std::vector<std::string>& codecs, const Limits& limits)
+    : limits_(limits) {
+  for (const std::string& codec : codecs) {
+    decoders_[codec] = compression::MakeDecoder(*compression::ParseCodec(codec));
+  }
+}
+
+const compression::Decoder& UpdateValidator::decoder(absl::string_view codec) const {
+  const auto found = decoders_.find(codec);
+  TERN_CHECK(found != decoders_.end());
+  return *found->second;
+}
 
 absl::Status UpdateValidator::CheckReport(const UpdateReport& report) const {
   if (report.num_examples < 1 || report.num_examples > limits_.max_num_examples) {
@@ -46,15 +55,16 @@ absl::StatusOr<ValidatedUpdate> UpdateValidator::Validate(absl::string_view byte
     return absl::InvalidArgumentError(absl::StrCat("expected one section '", kParametersSection,
                                                    "', got ", update.sections.size(), " sections"));
   }
-  if (update.sections[0].codec != codec_) {
+  if (update.sections[0].codec != terms.codec) {
     return absl::InvalidArgumentError(absl::StrCat("section '", kParametersSection,
                                                    "' is encoded with '", update.sections[0].codec,
-                                                   "', the plan says '", codec_, "'"));
+                                                   "', the plan says '", terms.codec, "'"));
   }
   TERN_RETURN_IF_ERROR(CheckReport(update.report));
   TERN_ASSIGN_OR_RETURN(
       const compression::Frame frame,
-      compression::ReadFrame(update.sections[0].frame, *decoder_, limits_.decode));
+      compression::ReadFrame(update.sections[0].frame, decoder(terms.codec),
+                             {.count = terms.count, .max_abs_value = limits_.max_abs_value}));
   if (frame.model_version != terms.model_version) {
     return absl::FailedPreconditionError(
         absl::StrCat("the update was trained from model version ", frame.model_version,

@@ -3,8 +3,11 @@
 #ifndef TERN_SERVER_UPDATE_VALIDATOR_H_
 #define TERN_SERVER_UPDATE_VALIDATOR_H_
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -18,6 +21,8 @@ struct LeaseTerms {
   std::string lease_id;
   std::string base_hash;
   uint64_t model_version = 0;
+  std::string codec;  // one of the validator's
+  int64_t count = 0;  // coordinates
 };
 
 struct ValidatedUpdate {
@@ -30,23 +35,22 @@ struct ValidatedUpdate {
 class UpdateValidator {
  public:
   struct Limits {
-    compression::DecodeLimits decode;
+    float max_abs_value = 0.0f;  // of a coordinate
     int64_t max_num_examples = 0;
   };
-  // `codec` was accepted by ParseCodec.
-  UpdateValidator(std::string codec, const Limits& limits);
+  // `codecs`: all that leases may name, as ParseCodec accepted them.
+  UpdateValidator(const std::vector<std::string>& codecs, const Limits& limits);
 
   // INVALID_ARGUMENT names the field or coordinate; FAILED_PRECONDITION: another base model;
   // DATA_LOSS: damaged frame.
   absl::StatusOr<ValidatedUpdate> Validate(absl::string_view bytes, const LeaseTerms& terms) const;
 
-  const compression::Decoder& decoder() const { return *decoder_; }
+  const compression::Decoder& decoder(absl::string_view codec) const;
 
  private:
   absl::Status CheckReport(const UpdateReport& report) const;
 
-  std::string codec_;
-  std::unique_ptr<compression::Decoder> decoder_;
+  std::map<std::string, std::unique_ptr<compression::Decoder>, std::less<>> decoders_;
   Limits limits_;
 };
 

@@ -13,6 +13,7 @@
 #include "core/data/sources.h"
 #include "core/engine/gemm.h"
 #include "server/config/load_config.h"
+#include "server/report/html_report.h"
 #include "server/run_report.h"
 #include "simulation/simulator.h"
 
@@ -57,9 +58,10 @@ absl::StatusOr<Totals> RunRounds(Simulator& simulator, int64_t num_rounds, Progr
     totals.training_time += round->training_time;
     TERN_RETURN_IF_ERROR(report.AddRound(round->record, round->evaluation,
                                          absl::ToDoubleSeconds(clock.Now() - started)));
-    std::printf("%s\n", server::RoundLine(round->record, round->evaluation, num_rounds,
-                                          absl::ToDoubleSeconds(round->training_time))
-                            .c_str());
+    server::RoundTimes times{.duration_s = absl::ToDoubleSeconds(round->training_time)};
+    if (!simulator.population().is_timeless()) times.virtual_time = round->record.closed_at;
+    const std::string line = server::RoundLine(round->record, round->evaluation, num_rounds, times);
+    std::printf("%s\n", line.c_str());
     if (!round->first_failure.empty()) std::printf("  %s\n", round->first_failure.c_str());
     std::fflush(stdout);
   }
@@ -81,8 +83,8 @@ absl::StatusOr<Inputs> LoadInputs(const RunCommand& command) {
   if (config.evaluate_every > 0) {
     TERN_ASSIGN_OR_RETURN(inputs.test, LoadDataset(config.data, Split::kTest));
   }
-  TERN_ASSIGN_OR_RETURN(inputs.partition,
-                        PartitionIid(inputs.train->size(), config.num_clients, config.seed));
+  TERN_ASSIGN_OR_RETURN(inputs.partition, MakePartition(*inputs.train, config.partition,
+                                                        config.num_clients, config.seed));
   return inputs;
 }
 
@@ -98,6 +100,8 @@ absl::Status Run(const RunCommand& command) {
       const std::unique_ptr<Simulator> simulator,
       Simulator::Create(
           {.task = config.task,
+           .population = config.population,
+           .simulation = config.simulation,
            .num_threads = command.num_threads,
            .evaluate_every = config.evaluate_every,
            .on_progress = [&progress](int64_t accepted,
@@ -105,8 +109,10 @@ absl::Status Run(const RunCommand& command) {
           inputs.train.get(), std::move(inputs.partition), inputs.test.get()));
   const std::string out =
       command.out.empty() ? server::DefaultRunDirectory(config.task.name) : command.out;
-  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<server::RunReport> report,
-                        server::RunReport::Create(out, config.resolved_yaml));
+  TERN_ASSIGN_OR_RETURN(
+      const std::unique_ptr<server::RunReport> report,
+      server::RunReport::Create(out, config.resolved_yaml,
+                                {.virtual_time = !simulator->population().is_timeless()}));
 
   TERN_ASSIGN_OR_RETURN(const Totals totals,
                         RunRounds(*simulator, config.task.num_rounds, progress, *report));
@@ -120,6 +126,9 @@ absl::Status Run(const RunCommand& command) {
        .config_hash = config.config_hash,
        .version = TERN_VERSION},
       config.task.model, *simulator->model()));
+  TERN_RETURN_IF_ERROR(simulator->population_report().Write(out + "/population.json", *inputs.train,
+                                                            config.partition.ToString()));
+  TERN_RETURN_IF_ERROR(server::WriteHtmlReport({out}, out + "/report.html"));
   std::printf("%s\n", report->SummaryText(wall_time_s).c_str());
   return absl::OkStatus();
 }

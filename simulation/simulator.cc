@@ -3,42 +3,23 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
-#include "core/base/mutex.h"
+#include "compression/codec.h"
 #include "core/base/status_macros.h"
 
 namespace tern::simulation {
 namespace {
 
-constexpr char kClientIdPrefix[] = "client-";
+// Virtual time without a round, after which there will be none.
+constexpr absl::Duration kStalled = absl::Hours(24 * 30);
 
-std::string ClientId(int64_t index) { return absl::StrCat(kClientIdPrefix, index); }
-
-int64_t ClientIndex(absl::string_view client_id) {
-  int64_t index = 0;
-  (void)absl::SimpleAtoi(absl::StripPrefix(client_id, kClientIdPrefix), &index);
-  return index;
+bool KeepsState(const server::Task& task) {
+  const std::vector<std::string> codecs = task.Codecs();
+  return task.error_feedback &&
+         std::any_of(codecs.begin(), codecs.end(), [](const std::string& codec) {
+           return compression::ParseCodec(codec)->LeavesOutCoordinates();
+         });
 }
-
-// The first error of many threads.
-class FirstError {
- public:
-  void Update(const absl::Status& status) {
-    if (status.ok()) return;
-    MutexLock lock(mutex_);
-    first_.Update(status);
-  }
-  absl::Status status() {
-    MutexLock lock(mutex_);
-    return first_;
-  }
-
- private:
-  Mutex mutex_;
-  absl::Status first_ ABSL_GUARDED_BY(mutex_);
-};
 
 }  // namespace
 
@@ -52,46 +33,64 @@ absl::StatusOr<std::unique_ptr<Simulator>> Simulator::Create(Options options, co
         "task.round selects ", task.MaxSelected(), " clients, the data is divided among ",
         num_clients, "; lower round.cohort_size or raise data.partition.num_clients"));
   }
-  // All virtual clients are there from the start; a round that opened before all had checked in
-  // would depend on order.
-  task.round.min_available = num_clients;
+  TERN_ASSIGN_OR_RETURN(Population population,
+                        Population::Create(options.population, num_clients, task.seed));
+  // Where no time passes, all clients are there from the start: a round that opened before all had
+  // checked in would have only the first of them.
+  if (population.is_timeless()) task.round.min_available = num_clients;
   std::unique_ptr<Simulator> simulator(
-      new Simulator(std::move(options), train, std::move(partition), test));
-  TERN_ASSIGN_OR_RETURN(
-      simulator->coordinator_,
-      server::Coordinator::Create(simulator->options_.task,
-                                  {.clock = &simulator->clock_, .observer = simulator.get()}));
-  for (int i = 0; i < simulator->pool_.num_threads(); ++i) {
-    simulator->workers_.push_back(std::make_unique<Worker>(simulator->coordinator_.get()));
-  }
+      new Simulator(std::move(options), std::move(population), train, std::move(partition), test));
+  TERN_RETURN_IF_ERROR(simulator->Start());
   return simulator;
 }
 
-Simulator::Simulator(Options options, const Dataset* train, Partition partition,
-                     const Dataset* test)
+Simulator::Simulator(Options options, Population population, const Dataset* train,
+                     Partition partition, const Dataset* test)
     : options_(std::move(options)),
+      population_(std::move(population)),
       train_(train),
       partition_(std::move(partition)),
       test_(test),
       pool_(options_.num_threads) {}
 
+absl::Status Simulator::Start() {
+  const server::Task& task = options_.task;
+  TERN_ASSIGN_OR_RETURN(coordinator_,
+                        server::Coordinator::Create(task, {.clock = &clock_, .observer = this}));
+  TERN_ASSIGN_OR_RETURN(report_, PopulationReport::Create(task, &population_, &partition_));
+  const auto on_update = [this] {
+    ++accepted_;
+    if (options_.on_progress) options_.on_progress(accepted_, options_.task.round.cohort_size);
+  };
+  devices_ = std::make_unique<DeviceLoop>(
+      DeviceLoop::Options{.seed = task.seed,
+                          .num_threads = options_.num_threads,
+                          .train_dropped = options_.simulation.train_dropped,
+                          .check_in_spread = options_.simulation.check_in_spread,
+                          .keeps_state = KeepsState(task),
+                          .on_update = on_update},
+      DeviceLoop::Parts{.coordinator = coordinator_.get(),
+                        .clock = &clock_,
+                        .population = &population_,
+                        .dataset = train_,
+                        .partition = &partition_});
+  return absl::OkStatus();
+}
+
 absl::StatusOr<SimulatedRound> Simulator::RunRound() {
   const MonotonicClock wall;
   const absl::Duration started = wall.Now();
-  if (!checked_in_) TERN_RETURN_IF_ERROR(CheckInAll());
-  checked_in_ = true;
   closed_.reset();
-  const absl::Status failure = TrainCohort(coordinator_->cohort());
-  if (!closed_.has_value()) {
-    // Too many of the cohort failed; the deadline passes, and those who let it pass check in again.
-    clock_.Advance(options_.task.round.deadline);
-    coordinator_->Tick();
-    TERN_RETURN_IF_ERROR(CheckInAll());
+  accepted_ = 0;
+  TERN_RETURN_IF_ERROR(RunEvents());
+  DeviceTally tally = devices_->TakeTally();
+  SimulatedRound result{.record = *std::move(closed_), .first_failure = tally.first_failure};
+  if (result.record.clients_completed == 0 && !result.first_failure.empty()) {
+    return absl::AbortedError(result.first_failure);
   }
-  if (closed_->clients_completed == 0) return failure;
-  SimulatedRound result{.record = *std::move(closed_),
-                        .first_failure = std::string(failure.message()),
-                        .training_time = wall.Now() - started};
+  AddDevicesView(tally, result.record);
+  report_.AddRound(result.record, tally, devices_->refused());
+  result.training_time = wall.Now() - started;
   const auto round = static_cast<int64_t>(result.record.round);
   if (options_.evaluate_every > 0 && (round % options_.evaluate_every == 0 || finished())) {
     TERN_ASSIGN_OR_RETURN(
@@ -101,64 +100,64 @@ absl::StatusOr<SimulatedRound> Simulator::RunRound() {
   return result;
 }
 
-absl::Status Simulator::TrainCohort(const std::vector<std::string>& cohort) {
-  FirstError error;
-  Mutex mutex;
-  const int64_t wanted = options_.task.round.cohort_size;
-  int64_t accepted = 0;
-  size_t next = 0;
-  while (accepted < wanted && next < cohort.size()) {
-    const auto batch = std::min(wanted - accepted, static_cast<int64_t>(cohort.size() - next));
-    pool_.ParallelFor(batch, [&](int worker, int64_t i) {
-      const absl::Status status =
-          RunClient(*workers_[static_cast<size_t>(worker)], cohort[next + static_cast<size_t>(i)]);
-      error.Update(status);
-      MutexLock lock(mutex);
-      if (status.ok()) ++accepted;
-      if (options_.on_progress) options_.on_progress(accepted, wanted);
-    });
-    next += static_cast<size_t>(batch);
-  }
-  return error.status();
-}
-
-absl::Status Simulator::CheckInAll() {
-  FirstError error;
-  pool_.ParallelFor(partition_.num_clients(), [&](int worker, int64_t i) {
-    const DatasetView examples(train_, partition_.client(i));
-    client::Session session =
-        MakeSession(*workers_[static_cast<size_t>(worker)], ClientId(i), examples);
-    const client::Session::Progress progress = session.Step();
-    if (progress.next == client::Session::State::kRefused) {
-      error.Update(absl::FailedPreconditionError(
-          absl::StrCat("client '", ClientId(i), "': ", progress.message)));
+absl::Status Simulator::RunEvents() {
+  while (!closed_.has_value()) {
+    const uint64_t open_round = coordinator_->open_round();
+    if (population_.is_timeless() && open_round != woken_round_) {
+      devices_->WakeCohort();
+      woken_round_ = open_round;
     }
-  });
-  return error.status();
-}
-
-absl::Status Simulator::RunClient(Worker& worker, const std::string& client_id) {
-  using State = client::Session::State;
-  const DatasetView examples(train_, partition_.client(ClientIndex(client_id)));
-  client::Session session = MakeSession(worker, client_id, examples);
-  client::Session::Progress progress = session.Step();
-  while (progress.next == State::kFetch || progress.next == State::kTrain ||
-         progress.next == State::kSubmit) {
-    progress = session.Step();
+    const std::optional<absl::Duration> deadline = coordinator_->deadline();
+    const std::optional<absl::Duration> event = devices_->next_event();
+    if (deadline.has_value() && (!event.has_value() || *deadline <= *event)) {
+      clock_.Advance(*deadline - clock_.Now());
+      coordinator_->Tick();
+    } else if (event.has_value() && *event - last_close_ < kStalled) {
+      devices_->HandleNext();
+      TERN_RETURN_IF_ERROR(CheckEnoughDevices());
+    } else {
+      return absl::FailedPreconditionError(
+          absl::StrCat("no round opened within ", absl::FormatDuration(kStalled),
+                       " of virtual time: too few of the ", population_.num_clients(),
+                       " devices are on at a time, task.round.min_available needs ",
+                       options_.task.MinAvailable()));
+    }
   }
-  if (session.updates_accepted() == 1) return absl::OkStatus();
-  return absl::AbortedError(absl::StrCat("client '", client_id, "': ", progress.message));
+  last_close_ = closed_->closed_at;
+  return absl::OkStatus();
 }
 
-client::Session Simulator::MakeSession(Worker& worker, const std::string& client_id,
-                                       const DatasetView& examples) {
-  return client::Session(
-      {.client_id = client_id, .give_up_after = absl::ZeroDuration(), .verify_model_hash = false},
-      {.transport = &worker.transport,
-       .trainer = &worker.trainer,
-       .dataset = &examples,
-       .clock = &clock_,
-       .buffers = &worker.buffers});
+absl::Status Simulator::CheckEnoughDevices() const {
+  const std::vector<DeviceLoop::Refused>& refused = devices_->refused();
+  int64_t left = population_.num_clients();
+  for (const DeviceLoop::Refused& of_class : refused) left -= of_class.num_clients;
+  if (left >= options_.task.MinAvailable()) return absl::OkStatus();
+  std::string message =
+      absl::StrCat("only ", left, " of ", population_.num_clients(),
+                   " devices can take part, a round needs ", options_.task.MinAvailable());
+  for (size_t i = 0; i < refused.size(); ++i) {
+    if (refused[i].num_clients == 0) continue;
+    absl::StrAppend(&message, "; ", refused[i].num_clients, " x ", population_.classes()[i].name,
+                    ": ", refused[i].message);
+  }
+  return absl::FailedPreconditionError(message);
+}
+
+void Simulator::AddDevicesView(const DeviceTally& tally, server::RoundRecord& record) const {
+  if (population_.is_timeless()) return;
+  record.energy_j = tally.total_energy_j();
+  record.clients_dropped.clear();
+  for (server::MemberOutcome& member : record.members) {
+    if (member.outcome == server::kCompleted) continue;
+    const int64_t client = ClientIndex(member.client_id);
+    const auto cause = tally.causes.find(client);
+    if (cause != tally.causes.end()) {
+      member.outcome = cause->second;
+    } else if (member.outcome == "late" && !devices_->IsOn(client)) {
+      member.outcome = "offline";  // it has not come for its lease
+    }
+    ++record.clients_dropped[member.outcome];
+  }
 }
 
 }  // namespace tern::simulation

@@ -1,10 +1,9 @@
-// A population of virtual clients in one process, around the coordinator and the sessions that are
-// deployed. A dormant client is a number and a span of example indices; a worker thread lends it
-// memory and an engine while it trains.
+// A population of virtual devices in one process, around the coordinator and the sessions that are
+// deployed, on a virtual clock. A dormant device is a few numbers; a worker thread lends it memory
+// and an engine while it trains.
 //
-// In this version all clients are alike and no time passes between the calls of a round: the first
-// cohort_size members in the order of selection answer, so that results do not depend on threads
-// even with over-selection.
+// Without a population in the configuration devices have no limits and no time passes: the members
+// of a round are served in the order in which they were drawn.
 #ifndef TERN_SIMULATION_SIMULATOR_H_
 #define TERN_SIMULATION_SIMULATOR_H_
 
@@ -17,19 +16,21 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "client/session.h"
 #include "core/base/clock.h"
 #include "core/base/thread_pool.h"
 #include "core/data/dataset.h"
 #include "core/data/partition.h"
-#include "core/train/engine_trainer.h"
 #include "core/train/evaluator.h"
 #include "server/coordinator.h"
-#include "simulation/in_process_transport.h"
+#include "simulation/device_loop.h"
+#include "simulation/population.h"
+#include "simulation/population_report.h"
 
 namespace tern::simulation {
 
 struct SimulatedRound {
+  // As the coordinator recorded it, with what only the simulator knows: why devices dropped out
+  // ("late", "offline", "battery"), and their energy.
   server::RoundRecord record;
   std::optional<Evaluation> evaluation;
   std::string
@@ -42,60 +43,60 @@ class Simulator final : private server::RoundObserver {
  public:
   struct Options {
     server::Task task;
+    std::vector<server::DeviceGroupOptions> population;  // empty: devices without limits
+    server::SimulationOptions simulation;
     int num_threads = 1;
     int64_t evaluate_every = 1;  // rounds; the last round is evaluated too; 0: never
-    // Called while a round trains, one call at a time, from any worker; may be empty.
+    // Called while a round trains, from the caller's thread; may be empty.
     std::function<void(int64_t accepted, int64_t wanted)> on_progress;
   };
 
   // `train` and `test` must outlive the simulator; `test` is read only if evaluate_every > 0.
-  // Client i is "client-<i>" and holds partition.client(i). INVALID_ARGUMENT: as ValidateTask, or
-  // more clients per round than there are.
+  // Client i is "client-<i>" and holds partition.client(i). Errors as ValidateTask and
+  // Population::Create; INVALID_ARGUMENT also for more clients per round than there are.
   static absl::StatusOr<std::unique_ptr<Simulator>> Create(Options options, const Dataset* train,
                                                            Partition partition,
                                                            const Dataset* test);
 
   bool finished() const { return coordinator_->finished(); }
 
-  // Runs the next round to its end. A client that fails is counted as it would be in a deployment;
-  // ABORTED with a client's message if not a single one succeeded.
+  // Runs the next round to its end. A client that fails is counted as it would be in a deployment.
+  // FAILED_PRECONDITION: too few devices can take part for a round ever to open (says why, for each
+  // class). ABORTED with a client's message if clients failed and not a single one succeeded.
   absl::StatusOr<SimulatedRound> RunRound();
 
+  const Population& population() const { return population_; }
+  // What became of each class until now.
+  const PopulationReport& population_report() const { return report_; }
   std::shared_ptr<const server::Model> model() const { return coordinator_->model(); }
   server::Traffic total_traffic() const { return coordinator_->total_traffic(); }
 
  private:
-  // What a thread lends to the client it is working for.
-  struct Worker {
-    explicit Worker(server::Coordinator* coordinator) : transport(coordinator) {}
-    InProcessTransport transport;
-    EngineTrainer trainer;
-    client::SessionBuffers buffers;
-  };
+  Simulator(Options options, Population population, const Dataset* train, Partition partition,
+            const Dataset* test);
 
-  Simulator(Options options, const Dataset* train, Partition partition, const Dataset* test);
-
+  absl::Status Start();
   void OnRoundClosed(const server::RoundRecord& record) override { closed_ = record; }
-  // Every client checks in once and becomes known to the coordinator.
-  absl::Status CheckInAll();
-  // Lets the first members train; where one fails, the next that were selected take its place. The
-  // first failure.
-  absl::Status TrainCohort(const std::vector<std::string>& cohort);
-  // Drives one client from check-in to the end of its lease. ABORTED if its update was not
-  // accepted.
-  absl::Status RunClient(Worker& worker, const std::string& client_id);
-  client::Session MakeSession(Worker& worker, const std::string& client_id,
-                              const DatasetView& examples);
+  // Handles events until a round has closed.
+  absl::Status RunEvents();
+  // FAILED_PRECONDITION unless enough devices are left for a round to open.
+  absl::Status CheckEnoughDevices() const;
+  // Puts into the record what the coordinator cannot know.
+  void AddDevicesView(const DeviceTally& tally, server::RoundRecord& record) const;
 
-  Options options_;
+  const Options options_;
+  const Population population_;
   const Dataset* train_;
-  Partition partition_;
+  const Partition partition_;
   const Dataset* test_;
   SimulatedClock clock_;
-  ThreadPool pool_;
+  ThreadPool pool_;  // of evaluations
+  PopulationReport report_;
   std::unique_ptr<server::Coordinator> coordinator_;
-  std::vector<std::unique_ptr<Worker>> workers_;
-  bool checked_in_ = false;
+  std::unique_ptr<DeviceLoop> devices_;
+  uint64_t woken_round_ = 0;
+  int64_t accepted_ = 0;  // updates of the open round
+  absl::Duration last_close_;
   std::optional<server::RoundRecord> closed_;
 };
 

@@ -48,6 +48,9 @@ class ByteWriter {
     return out_->data() + out_->size() - size;
   }
 
+  // Removes the last `size` bytes: those of an Extend that were not needed.
+  void TakeBack(size_t size) { out_->resize(out_->size() - size); }
+
   size_t size() const { return out_->size(); }
 
  private:

@@ -25,14 +25,18 @@ struct Partition {
 
 // How examples are dealt out. Kinds:
 //   iid        one seeded shuffle, cut into equal runs
-//   dirichlet  of each class, shares over the clients drawn from Dirichlet(alpha) (Hsu et al.
-//   2019);
-//              drawn again until every client holds min_examples
-//   shards     examples sorted by label, cut into num_clients * shards_per_client equal shards, and
-//              shards_per_client of them dealt to each client (McMahan et al. 2017)
-//   classes    each client holds classes_per_client classes; a class is divided equally among those
-//              that hold it
-//   quantity   iid labels, sizes with shares drawn from Dirichlet(alpha), at least min_examples
+//   dirichlet  of each class, shares over the clients drawn from Dirichlet(alpha) (Yurochkin et al.
+//              2019; Hsu et al. 2019 draw each client's classes instead); drawn again until every
+//              client holds min_examples, at most 100 times
+//   shards     examples sorted by label, cut into num_clients * shards_per_client shards that
+//              differ by at most one example, and shards_per_client of them dealt to each client
+//              (McMahan et al. 2017)
+//   classes    each client holds classes_per_client classes, every class as many clients as any
+//              other or one more; a class is divided equally among those that hold it. Classes that
+//              nobody holds (fewer num_clients * classes_per_client than classes) stay unused.
+//   quantity   iid labels; min_examples to each client, and of the rest shares drawn from
+//              Dirichlet(alpha)
+// Every kind but the last case of `classes` gives every example to exactly one client.
 struct PartitionOptions {
   std::string kind = "iid";
   double alpha = 0.5;
@@ -45,10 +49,12 @@ struct PartitionOptions {
 };
 
 // INVALID_ARGUMENT: an unknown kind (lists those that exist) or a number out of range, by its name
-// in a configuration file.
+// in a configuration file ("data.partition.alpha is 0, expected ...").
 absl::Status ValidatePartitionOptions(const PartitionOptions& options);
 
-// Every example of `dataset` goes to at most one client. A pure function of its arguments.
+// Every example of `dataset` goes to at most one client, and every client holds at least one. A
+// pure function of its arguments; the kinds that draw from Dirichlet(alpha) call the system's log
+// and exp, so there machines agree where their mathematics libraries do.
 // INVALID_ARGUMENT: as ValidatePartitionOptions, or a partition that is impossible or that no draw
 // gave (says why, with the numbers, and what to change).
 absl::StatusOr<Partition> MakePartition(const Dataset& dataset, const PartitionOptions& options,

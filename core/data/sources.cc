@@ -10,6 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "core/base/status_macros.h"
 #include "core/data/idx.h"
@@ -64,37 +65,74 @@ absl::StatusOr<std::string> FindFile(const SourceEntry& entry, const std::string
                                           entry.package, " or set path to the directory"));
 }
 
-absl::Status KeyError(absl::string_view key, absl::string_view value, absl::string_view expected) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("data: ", key, " is '", value, "', expected ", expected));
-}
-
-absl::Status SetShard(absl::string_view value, ShardSpec& spec) {
-  constexpr int64_t kMaxShards = std::numeric_limits<int32_t>::max();
+bool SetShard(absl::string_view value, ShardSpec& spec) {
   const std::pair<absl::string_view, absl::string_view> parts =
       absl::StrSplit(value, absl::MaxSplits('/', 1));
-  if (absl::SimpleAtoi(parts.first, &spec.shard) && spec.shard >= 0 &&
-      absl::SimpleAtoi(parts.second, &spec.num_shards) && spec.shard < spec.num_shards &&
-      spec.num_shards <= kMaxShards) {
-    return absl::OkStatus();
-  }
-  return KeyError("shard", value,
-                  absl::StrCat("I/N with 0 <= I < N <= ", kMaxShards, ", such as 3/10"));
+  return absl::SimpleAtoi(parts.first, &spec.shard) && spec.shard >= 0 &&
+         absl::SimpleAtoi(parts.second, &spec.num_shards) && spec.shard < spec.num_shards &&
+         spec.num_shards <= std::numeric_limits<int32_t>::max();
 }
 
-absl::Status SetKey(absl::string_view key, absl::string_view value, ShardSpec& spec) {
-  if (key == "shard") return SetShard(value, spec);
-  if (key == "seed") {
-    if (absl::SimpleAtoi(value, &spec.seed)) return absl::OkStatus();
-    return KeyError(key, value, "an integer from 0 to 2^64 - 1");
-  }
-  if (key == "path") {
-    if (value.empty()) return KeyError(key, value, "a directory");
-    spec.source.path = std::string(value);
-    return absl::OkStatus();
+template <int64_t PartitionOptions::*kField>
+bool SetCount(absl::string_view value, ShardSpec& spec) {
+  return absl::SimpleAtoi(value, &(spec.partition.*kField));
+}
+
+// Ranges of the partition's numbers are ValidatePartitionOptions' to check.
+struct ShardKey {
+  absl::string_view name;
+  absl::string_view expected;
+  bool (*set)(absl::string_view value, ShardSpec& spec);
+};
+
+constexpr ShardKey kShardKeys[] = {
+    {"path", "a directory",
+     [](absl::string_view value, ShardSpec& spec) {
+       spec.source.path = std::string(value);
+       return !value.empty();
+     }},
+    {"shard", "I/N with 0 <= I < N <= 2147483647, such as 3/10", SetShard},
+    {"seed", "an integer from 0 to 2^64 - 1",
+     [](absl::string_view value, ShardSpec& spec) { return absl::SimpleAtoi(value, &spec.seed); }},
+    {"partition", "a kind of partition",
+     [](absl::string_view value, ShardSpec& spec) {
+       spec.partition.kind = std::string(value);
+       return !value.empty();
+     }},
+    {"alpha", "a number",
+     [](absl::string_view value, ShardSpec& spec) {
+       return absl::SimpleAtod(value, &spec.partition.alpha);
+     }},
+    {"min_examples", "an integer", SetCount<&PartitionOptions::min_examples>},
+    {"shards_per_client", "an integer", SetCount<&PartitionOptions::shards_per_client>},
+    {"classes_per_client", "an integer", SetCount<&PartitionOptions::classes_per_client>},
+};
+
+std::string ShardKeyNames() {
+  return absl::StrJoin(kShardKeys, ", ", [](std::string* out, const ShardKey& key) {
+    absl::StrAppend(out, key.name);
+  });
+}
+
+absl::Status SetKey(absl::string_view name, absl::string_view value, ShardSpec& spec) {
+  for (const ShardKey& key : kShardKeys) {
+    if (key.name != name) continue;
+    if (key.set(value, spec)) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat("data: ", name, " is '", value, "', expected ", key.expected));
   }
   return absl::InvalidArgumentError(
-      absl::StrCat("data: unknown key '", key, "', expected path, shard or seed"));
+      absl::StrCat("data: unknown key '", name, "', expected one of ", ShardKeyNames()));
+}
+
+// The fields' names of a configuration file as keys of a command line.
+absl::Status CheckPartition(const PartitionOptions& partition) {
+  const absl::Status status = ValidatePartitionOptions(partition);
+  if (status.ok()) return status;
+  return {status.code(),
+          absl::StrCat("data: ",
+                       absl::StrReplaceAll(status.message(), {{"data.partition.kind", "partition"},
+                                                              {"data.partition.", ""}}))};
 }
 
 }  // namespace
@@ -132,7 +170,7 @@ absl::StatusOr<ShardSpec> ParseShardSpec(absl::string_view text) {
     const std::vector<absl::string_view> key_value = absl::StrSplit(item, absl::MaxSplits('=', 1));
     if (key_value.size() != 2) {
       return absl::InvalidArgumentError(
-          absl::StrCat("data: '", item, "' is not key=value, with a key of path, shard or seed"));
+          absl::StrCat("data: '", item, "' is not key=value, with a key of ", ShardKeyNames()));
     }
     if (std::find(seen.begin(), seen.end(), key_value[0]) != seen.end()) {
       return absl::InvalidArgumentError(
@@ -141,6 +179,7 @@ absl::StatusOr<ShardSpec> ParseShardSpec(absl::string_view text) {
     seen.push_back(key_value[0]);
     TERN_RETURN_IF_ERROR(SetKey(key_value[0], key_value[1], spec));
   }
+  TERN_RETURN_IF_ERROR(CheckPartition(spec.partition));
   return spec;
 }
 

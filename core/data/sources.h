@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "core/data/dataset.h"
+#include "core/data/partition.h"
 
 namespace tern {
 
@@ -26,13 +27,16 @@ absl::StatusOr<std::unique_ptr<Dataset>> LoadDataset(const DataSource& source, S
 std::vector<std::string> DataSourceNames();
 
 // One client's part of a data set, as it is written on a command line: NAME[:key=value,...] with
-// the keys path=DIR, shard=I/N (0 <= I < N; IID, cut by PartitionIid) and seed=S (of the partition,
-// default 1). Example: "fashion_mnist:shard=3/10,seed=1".
+// the keys path=DIR, shard=I/N (0 <= I < N), seed=S (of the partition, default 1), partition=KIND
+// (default iid), and the numbers that the kind needs: alpha=, min_examples=, shards_per_client=,
+// classes_per_client= (see PartitionOptions). Examples: "fashion_mnist:shard=3/10,seed=1",
+// "fashion_mnist:shard=3/10,partition=dirichlet,alpha=0.1".
 struct ShardSpec {
   DataSource source;
   int64_t shard = 0;
   int64_t num_shards = 1;
   uint64_t seed = 1;
+  PartitionOptions partition;
 };
 
 // INVALID_ARGUMENT names the key and what was expected.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/engine/direct_convolution.h"
 #include "core/engine/elementwise.h"
 #include "core/engine/gemm.h"
 #include "core/engine/gemm_blocking.h"
@@ -112,17 +113,84 @@ void BiasGradient(const LayerShape& shape, const BackwardCall& call) {
   }
 }
 
+int64_t DirectImageFloats(const LayerShape& shape) {
+  return PaddedImage(shape).Floats() + DirectSlackFloats(shape);
+}
+
+// The workspace of a direct convolution: its kernels in the order of their use, a padded image.
+struct DirectWorkspace {
+  float* kernels;
+  float* padded;
+
+  DirectWorkspace(const LayerShape& shape, absl::Span<float> workspace)
+      : kernels(workspace.data()),
+        padded(kernels + RoundUp(PackedKernelFloats(shape), kArenaAlignmentFloats)) {}
+  static int64_t Floats(const LayerShape& shape) {
+    return RoundUp(PackedKernelFloats(shape), kArenaAlignmentFloats) +
+           std::max(DirectImageFloats(shape), DirectImageFloats(InputGradientShape(shape)));
+  }
+};
+
+// The padded image of one of `count` examples, in `buffer` unless it can be read where it lies:
+// what is behind an image is read, never used, and must be finite, as the next example is.
+const float* DirectImage(const LayerShape& shape, const float* images, int64_t example,
+                         int64_t count, float* buffer) {
+  const float* image = images + example * shape.in_elements();
+  const int64_t slack = DirectSlackFloats(shape);
+  const int64_t behind = (count - 1 - example) * shape.in_elements();
+  if (shape.padding == 0 && behind >= slack) return image;
+  PadImage(shape, image, buffer);
+  Fill(0.0f, slack, buffer + PaddedImage(shape).Floats());
+  return buffer;
+}
+
+void DirectForward(const LayerShape& shape, const ForwardCall& call) {
+  const DirectWorkspace workspace(shape, call.workspace);
+  PackKernels(shape, call.weight, workspace.kernels);
+  for (int64_t example = 0; example < call.count; ++example) {
+    ConvolveDirectly(shape, DirectImage(shape, call.input, example, call.count, workspace.padded),
+                     workspace.kernels, call.bias, call.output + example * shape.out_elements());
+  }
+}
+
+void DirectInputGradient(const LayerShape& shape, const BackwardCall& call) {
+  const LayerShape gradient_shape = InputGradientShape(shape);
+  const DirectWorkspace workspace(shape, call.workspace);
+  PackMirroredKernels(shape, call.weight, workspace.kernels);
+  for (int64_t example = 0; example < call.count; ++example) {
+    ConvolveDirectly(
+        gradient_shape,
+        DirectImage(gradient_shape, call.output_gradient, example, call.count, workspace.padded),
+        workspace.kernels, nullptr, call.input_gradient + example * shape.in_elements());
+  }
+}
+
+void DirectWeightGradients(const LayerShape& shape, const BackwardCall& call) {
+  const DirectWorkspace workspace(shape, call.workspace);
+  for (int64_t example = 0; example < call.count; ++example) {
+    DirectWeightGradient(shape,
+                         DirectImage(shape, call.input, example, call.count, workspace.padded),
+                         call.output_gradient + example * shape.out_elements(), call.sink.scale,
+                         call.sink.accumulate || example > 0, call.sink.weight);
+  }
+}
+
 }  // namespace
 
 int64_t Conv2dWorkspaceFloats(const LayerShape& shape, int64_t /*batch_size*/) {
+  const int64_t direct = IsDirectConvolution(shape) ? DirectWorkspace::Floats(shape) : 0;
+  if (IsDirectInputGradient(shape)) return direct;
   const Chunks chunks(shape);
-  return PaddedFloats(shape) + ColumnFloats(chunks) +
-         std::max({GemmWorkspaceFloats(shape.out_channels, chunks.max_pixels, chunks.patch),
-                   GemmWorkspaceFloats(chunks.patch, chunks.max_pixels, shape.out_channels),
-                   GemmWorkspaceFloats(shape.out_channels, chunks.patch, chunks.max_pixels)});
+  return std::max(
+      direct,
+      PaddedFloats(shape) + ColumnFloats(chunks) +
+          std::max({GemmWorkspaceFloats(shape.out_channels, chunks.max_pixels, chunks.patch),
+                    GemmWorkspaceFloats(chunks.patch, chunks.max_pixels, shape.out_channels),
+                    GemmWorkspaceFloats(shape.out_channels, chunks.patch, chunks.max_pixels)}));
 }
 
 void Conv2dForward(const LayerShape& shape, const ForwardCall& call) {
+  if (IsDirectConvolution(shape)) return DirectForward(shape, call);
   const Chunks chunks(shape);
   const Workspace workspace = Divide(shape, chunks, call.workspace);
   for (int64_t example = 0; example < call.count; ++example) {
@@ -143,8 +211,10 @@ void Conv2dForward(const LayerShape& shape, const ForwardCall& call) {
 
 void Conv2dBackward(const LayerShape& shape, const BackwardCall& call) {
   // First: the sink may be the weight itself.
-  if (call.input_gradient != nullptr) InputGradient(shape, call);
-  WeightGradient(shape, call);
+  if (call.input_gradient != nullptr) {
+    (IsDirectInputGradient(shape) ? DirectInputGradient : InputGradient)(shape, call);
+  }
+  (IsDirectConvolution(shape) ? DirectWeightGradients : WeightGradient)(shape, call);
   BiasGradient(shape, call);
 }
 

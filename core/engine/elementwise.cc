@@ -35,6 +35,12 @@ void ReluGradientOnTarget(const float* output, int64_t count, float* HWY_RESTRIC
   });
 }
 
+void MultiplyOnTarget(float factor, const float* in, int64_t count, float* out) {
+  const auto vector = hn::Set(FloatTag(), factor);
+  ForEachVector(count, [&](int64_t i, auto lanes)
+                           HWY_ATTR { lanes.Store(hn::Mul(vector, lanes.Load(in + i)), out + i); });
+}
+
 void AddScaledOnTarget(float scale, const float* x, int64_t count, float* HWY_RESTRICT y) {
   const auto factor = hn::Set(FloatTag(), scale);
   ForEachVector(count, [&](int64_t i, auto lanes) HWY_ATTR {
@@ -82,6 +88,7 @@ namespace tern {
 HWY_EXPORT(FillOnTarget);
 HWY_EXPORT(ReluOnTarget);
 HWY_EXPORT(ReluGradientOnTarget);
+HWY_EXPORT(MultiplyOnTarget);
 HWY_EXPORT(AddScaledOnTarget);
 HWY_EXPORT(SumOnTarget);
 HWY_EXPORT(AllFiniteOnTarget);
@@ -97,6 +104,10 @@ void Relu(const float* in, int64_t count, float* out) {
 
 void ReluGradient(const float* output, int64_t count, float* gradient) {
   HWY_DYNAMIC_DISPATCH(ReluGradientOnTarget)(output, count, gradient);
+}
+
+void Multiply(float factor, const float* in, int64_t count, float* out) {
+  HWY_DYNAMIC_DISPATCH(MultiplyOnTarget)(factor, in, count, out);
 }
 
 void AddScaled(float scale, const float* x, int64_t count, float* y) {

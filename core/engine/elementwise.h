@@ -16,6 +16,9 @@ void Relu(const float* in, int64_t count, float* out);
 // gradient[i] = 0 where output[i] is not above 0.
 void ReluGradient(const float* output, int64_t count, float* gradient);
 
+// out[i] = factor * in[i]. `out` may be `in`.
+void Multiply(float factor, const float* in, int64_t count, float* out);
+
 // y[i] += scale * x[i].
 void AddScaled(float scale, const float* x, int64_t count, float* y);
 

@@ -6,6 +6,17 @@
 #include <cstdint>
 #include <limits>
 
+#include "core/engine/simd_targets.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "core/engine/exp_log.cc"
+#include "hwy/foreach_target.h"
+// foreach_target.h comes first.
+#include "core/engine/simd-inl.h"
+#include "hwy/highway.h"
+
+#ifndef TERN_CORE_ENGINE_EXP_LOG_ONCE_
+#define TERN_CORE_ENGINE_EXP_LOG_ONCE_
 namespace tern {
 namespace {
 
@@ -13,7 +24,8 @@ constexpr double kInverseLn2 = 0x1.71547652b82fep+0;
 // ln 2 in two parts; the high one times a number of 11 bits is exact.
 constexpr double kLn2High = 0x1.62e42fee00000p-1;
 constexpr double kLn2Low = 0x1.a39ef35793c76p-33;
-constexpr int64_t kMantissaBits = 52;
+constexpr double kSmallest = -708.0;
+constexpr int kMantissaBits = 52;
 constexpr int64_t kExponentBias = 1023;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
@@ -36,6 +48,65 @@ constexpr std::array<double, 10> kArtanhSeries = [] {
   return series;
 }();
 
+}  // namespace
+}  // namespace tern
+#endif  // TERN_CORE_ENGINE_EXP_LOG_ONCE_
+
+HWY_BEFORE_NAMESPACE();
+namespace tern {
+namespace HWY_NAMESPACE {
+
+// The steps of Exp, each as a vector's; products and sums are not fused.
+template <class D>
+HWY_INLINE hn::Vec<D> ExpOfVector(D d, hn::Vec<D> x) {
+  const auto half = hn::CopySign(hn::Set(d, 0.5), x);
+  const auto n = hn::Trunc(hn::Add(hn::Mul(x, hn::Set(d, kInverseLn2)), half));
+  const auto r =
+      hn::Sub(hn::Sub(x, hn::Mul(n, hn::Set(d, kLn2High))), hn::Mul(n, hn::Set(d, kLn2Low)));
+  auto sum = hn::Zero(d);
+  for (size_t degree = kExpSeries.size(); degree-- > 0;) {
+    sum = hn::Add(hn::Mul(sum, r), hn::Set(d, kExpSeries[degree]));
+  }
+  // A small whole number plus 2^52 has that number in its lowest bits.
+  const auto biased = hn::Add(n, hn::Set(d, 0x1p52 + static_cast<double>(kExponentBias)));
+  const hn::RebindToUnsigned<D> bits;
+  const auto power = hn::BitCast(d, hn::ShiftLeft<kMantissaBits>(hn::BitCast(bits, biased)));
+  return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, kSmallest)), hn::Mul(sum, power));
+}
+
+void ExpEachOnTarget(const float* x, double maximum, int64_t count, double* out) {
+  const hn::ScalableTag<double> d;
+  const hn::Rebind<float, decltype(d)> floats;
+  constexpr int64_t kStep = hn::MaxLanes(hn::ScalableTag<double>());
+  for (int64_t i = 0; i < count; i += kStep) {
+    const int64_t lanes = count - i < kStep ? count - i : kStep;
+    const auto value = hn::PromoteTo(d, LoadLanes(floats, x + i, lanes));
+    const auto exponential = ExpOfVector(d, hn::Sub(value, hn::Set(d, maximum)));
+    if (lanes == kStep) {
+      hn::StoreU(exponential, d, out + i);
+    } else {
+      HWY_ALIGN double last[kStep];
+      hn::Store(exponential, d, last);
+      for (int64_t lane = 0; lane < lanes; ++lane) out[i + lane] = last[lane];
+    }
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace tern
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace tern {
+
+HWY_EXPORT(ExpEachOnTarget);
+
+void ExpEach(const float* x, double maximum, int64_t count, double* out) {
+  HWY_DYNAMIC_DISPATCH(ExpEachOnTarget)(x, maximum, count, out);
+}
+
+namespace {
+
 double PowerOfTwo(int64_t exponent) {
   return std::bit_cast<double>((exponent + kExponentBias) << kMantissaBits);
 }
@@ -45,7 +116,7 @@ double PowerOfTwo(int64_t exponent) {
 // exp(x) = 2^n exp(r) with |r| <= ln(2) / 2; the Taylor series of exp(r) to degree 13 has a
 // remainder below 5e-18.
 double Exp(double x) {
-  if (!(x >= -708.0)) return x < -708.0 ? 0.0 : kNan;
+  if (!(x >= kSmallest)) return x < kSmallest ? 0.0 : kNan;
   if (x > 709.0) return kInfinity;
   const auto n = static_cast<int64_t>(x * kInverseLn2 + (x < 0 ? -0.5 : 0.5));
   const double r = (x - static_cast<double>(n) * kLn2High) - static_cast<double>(n) * kLn2Low;
@@ -75,3 +146,4 @@ double Log(double x) {
 }
 
 }  // namespace tern
+#endif  // HWY_ONCE

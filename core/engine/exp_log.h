@@ -4,10 +4,15 @@
 #ifndef TERN_CORE_ENGINE_EXP_LOG_H_
 #define TERN_CORE_ENGINE_EXP_LOG_H_
 
+#include <cstdint>
+
 namespace tern {
 
 // 0 below -708, infinity above 709, NaN for NaN.
 double Exp(double x);
+
+// out[i] = Exp(x[i] - maximum), the same bits, for x[i] not above `maximum`.
+void ExpEach(const float* x, double maximum, int64_t count, double* out);
 
 // NaN unless 0 < x < infinity; x is a normal number.
 double Log(double x);

@@ -63,6 +63,18 @@ void AddColumnsToPaddedImageOnTarget(const LayerShape& shape, const float* colum
   });
 }
 
+// Without a stride the rows of the padded image are those of the image.
+void PadRowsOnTarget(const LayerShape& shape, const float* image, float* HWY_RESTRICT padded) {
+  if (shape.padding == 0) return CopyFloats(image, shape.in_elements(), padded);
+  const PaddedImage layout(shape);
+  for (int64_t channel = 0; channel < shape.in_channels; ++channel) {
+    float* to = padded + layout.Offset(channel, shape.padding, shape.padding);
+    for (int64_t y = 0; y < shape.in_height; ++y, image += shape.in_width, to += layout.group) {
+      CopyFloats(image, shape.in_width, to);
+    }
+  }
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace tern
 HWY_AFTER_NAMESPACE();
@@ -72,6 +84,7 @@ namespace tern {
 
 HWY_EXPORT(PaddedImageToColumnsOnTarget);
 HWY_EXPORT(AddColumnsToPaddedImageOnTarget);
+HWY_EXPORT(PadRowsOnTarget);
 
 PaddedImage::PaddedImage(const LayerShape& layer)
     : channels(layer.in_channels),
@@ -102,7 +115,8 @@ void ForEachElement(const LayerShape& shape, const Body& body) {
 }  // namespace
 
 void PadImage(const LayerShape& shape, const float* image, float* padded) {
-  Fill(0.0f, PaddedImage(shape).Floats(), padded);
+  if (shape.stride > 1 || shape.padding > 0) Fill(0.0f, PaddedImage(shape).Floats(), padded);
+  if (shape.stride == 1) return HWY_DYNAMIC_DISPATCH(PadRowsOnTarget)(shape, image, padded);
   ForEachElement(shape, [&](int64_t from, int64_t to) { padded[to] = image[from]; });
 }
 

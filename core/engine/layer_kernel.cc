@@ -4,6 +4,7 @@
 #include "core/engine/dense.h"
 #include "core/engine/max_pool2d.h"
 #include "core/engine/relu.h"
+#include "core/engine/scale.h"
 
 namespace tern {
 namespace {
@@ -28,6 +29,10 @@ constexpr LayerKernel kLayerKernels[] = {
      .backward_reads_output = true,
      .forward = ReluForward,
      .backward = ReluBackward},
+    {.kind = LayerKind::kScale,
+     .output_buffer = OutputBuffer::kInPlace,
+     .forward = ScaleForward,
+     .backward = ScaleBackward},
     {.kind = LayerKind::kFlatten, .output_buffer = OutputBuffer::kView},
 };
 

@@ -10,7 +10,8 @@
 
 namespace tern {
 
-// Sizes of one layer for one example. A flat tensor {features} has features channels of 1 x 1.
+// Sizes of one layer for one example, and its other settings. A flat tensor {features} has features
+// channels of 1 x 1.
 struct LayerShape {
   int64_t in_channels = 0;
   int64_t in_height = 1;
@@ -21,6 +22,7 @@ struct LayerShape {
   int64_t kernel = 0;
   int64_t stride = 1;
   int64_t padding = 0;
+  float factor = 0.0f;
 
   int64_t in_plane() const { return in_height * in_width; }
   int64_t out_plane() const { return out_height * out_width; }

@@ -1,6 +1,7 @@
 #include "core/engine/max_pool2d.h"
 
 #include "core/engine/elementwise.h"
+#include "core/engine/max_pool2x2.h"
 
 namespace tern {
 namespace {
@@ -19,9 +20,15 @@ inline int64_t MaximumOffset(const float* window, int64_t kernel, int64_t width)
   return best;
 }
 
+bool IsPool2x2(const LayerShape& shape) { return shape.kernel == 2 && shape.stride == 2; }
+
 }  // namespace
 
 void MaxPool2dForward(const LayerShape& shape, const ForwardCall& call) {
+  if (IsPool2x2(shape)) {
+    return MaxPool2x2(call.input, call.count * shape.in_channels, shape.in_height, shape.in_width,
+                      call.output);
+  }
   float* out = call.output;
   for (int64_t plane = 0; plane < call.count * shape.in_channels; ++plane) {
     const float* in = call.input + plane * shape.in_plane();
@@ -36,6 +43,10 @@ void MaxPool2dForward(const LayerShape& shape, const ForwardCall& call) {
 }
 
 void MaxPool2dBackward(const LayerShape& shape, const BackwardCall& call) {
+  if (IsPool2x2(shape)) {
+    return MaxPool2x2Gradient(call.input, call.count * shape.in_channels, shape.in_height,
+                              shape.in_width, call.output_gradient, call.input_gradient);
+  }
   Fill(0.0f, call.count * shape.in_elements(), call.input_gradient);
   const float* gradient = call.output_gradient;
   for (int64_t plane = 0; plane < call.count * shape.in_channels; ++plane) {

@@ -15,7 +15,8 @@ LayerShape MakeLayerShape(const LayerSpec& layer, const Shape& input, const Shap
                       .out_channels = output[0],
                       .kernel = layer.kernel,
                       .stride = layer.stride,
-                      .padding = layer.padding};
+                      .padding = layer.padding,
+                      .factor = layer.factor};
   if (input.size() == 3 && output.size() == 3) {
     shape.in_height = input[1];
     shape.in_width = input[2];

@@ -102,13 +102,13 @@ HWY_INLINE hn::Vec<hn::FixedTag<float, 4>> SumOfBlocks(D /*d*/, hn::Vec<D> value
 #endif
 
 // sums[j] = the sum of the lanes of vectors[j].
-template <int kCount>
-HWY_INLINE void SumEach(const hn::Vec<FloatTag>* vectors, float* sums) {
-  const FloatTag d;
+template <int kCount, class D = FloatTag>
+HWY_INLINE void SumEach(const hn::Vec<D>* vectors, float* sums) {
+  const D d;
   int j = 0;
 #if HWY_TARGET != HWY_SCALAR
   // Four at a time, by a transpose within blocks of four lanes that adds as it goes.
-  const hn::Repartition<double, FloatTag> pairs;
+  const hn::Repartition<double, D> pairs;
   const hn::FixedTag<float, 4> d4;
   for (; j + 4 <= kCount; j += 4) {
     const auto ab = hn::Add(hn::InterleaveLower(d, vectors[j], vectors[j + 1]),

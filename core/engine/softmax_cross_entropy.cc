@@ -1,6 +1,7 @@
 #include "core/engine/softmax_cross_entropy.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "core/base/check.h"
 #include "core/engine/exp_log.h"
@@ -13,10 +14,21 @@ struct LogSumExp {
   double sum;  // of exp(logit - maximum)
 };
 
+// Calls body(class, exp(logit - maximum)) for each class, in order.
+template <class Body>
+void ForEachExponential(absl::Span<const float> logits, double maximum, const Body& body) {
+  double exponentials[64];
+  for (size_t start = 0; start < logits.size(); start += std::size(exponentials)) {
+    const size_t count = std::min(std::size(exponentials), logits.size() - start);
+    ExpEach(logits.data() + start, maximum, static_cast<int64_t>(count), exponentials);
+    for (size_t i = 0; i < count; ++i) body(start + i, exponentials[i]);
+  }
+}
+
 LogSumExp SumOfExponentials(absl::Span<const float> logits) {
   const double maximum = static_cast<double>(*std::max_element(logits.begin(), logits.end()));
   double sum = 0.0;
-  for (const float logit : logits) sum += Exp(static_cast<double>(logit) - maximum);
+  ForEachExponential(logits, maximum, [&](size_t, double exponential) { sum += exponential; });
   return {maximum, sum};
 }
 
@@ -41,12 +53,11 @@ double SoftmaxCrossEntropy(absl::Span<const float> logits, absl::Span<const int3
     const absl::Span<const float> row = logits.subspan(i * classes, classes);
     const LogSumExp exponentials = SumOfExponentials(row);
     total += Loss(exponentials, row, labels[i]);
-    for (size_t j = 0; j < classes; ++j) {
-      const double exponential = Exp(static_cast<double>(row[j]) - exponentials.maximum);
+    ForEachExponential(row, exponentials.maximum, [&](size_t j, double exponential) {
       const double target = static_cast<size_t>(labels[i]) == j ? 1.0 : 0.0;
       gradient[i * classes + j] =
           static_cast<float>((exponential / exponentials.sum - target) * share);
-    }
+    });
   }
   return total * share;
 }

@@ -25,6 +25,7 @@ int64_t OperationsPerOutput(const LayerSpec& layer) {
     case LayerKind::kMaxPool2d:
       return layer.kernel * layer.kernel;
     case LayerKind::kRelu:
+    case LayerKind::kScale:
       return 1;
     default:
       return 0;

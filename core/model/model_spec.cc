@@ -1,5 +1,7 @@
 #include "core/model/model_spec.h"
 
+#include <cmath>
+
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -73,8 +75,13 @@ absl::StatusOr<Shape> InferLayerShape(const LayerSpec& layer, const Shape& input
     case LayerKind::kMaxPool2d:
       if (layer.padding != 0) return LayerError(layer, "max_pool2d takes no padding");
       return WindowOutput(layer, input, input.empty() ? 0 : input[0]);
-    case LayerKind::kRelu:
     case LayerKind::kScale:
+      if (!std::isfinite(layer.factor) || layer.factor == 0.0f) {
+        return LayerError(layer,
+                          absl::StrCat("factor is ", layer.factor, ", expected finite and not 0"));
+      }
+      return input;
+    case LayerKind::kRelu:
       return input;
     case LayerKind::kFlatten:
       return Shape{NumElements(input)};

@@ -62,8 +62,9 @@ struct Submodel {
 // inputs that belong to them, through pooling and flatten. Behind each narrowed layer stands a
 // layer of kind scale with factor units / kept units, so that activations are as large as the full
 // model's (the Scaler of Diao et al. 2021). Width 1 gives the model itself. INVALID_ARGUMENT: as
-// MakeParameterLayout, a width out of range, or layers that share parameters but would keep
-// different channels (both are named).
+// MakeParameterLayout, a width or round out of range, a layer that has the name of another's scale
+// layer ("<layer>.scale"), or layers that share parameters but would keep different channels (both
+// are named).
 absl::StatusOr<Submodel> MakeSubmodel(const ModelSpec& full, const SubmodelOptions& options);
 
 }  // namespace tern

@@ -18,23 +18,27 @@ absl::Status Diverged(const TrainOptions& options, int64_t step, absl::string_vi
                                          options.learning_rate));
 }
 
+// Whether `steps` are all that the plan allows, wherever in an epoch.
+bool HasTakenAllSteps(const TrainOptions& options, int64_t steps) {
+  return options.max_local_steps > 0 && steps >= options.max_local_steps;
+}
+
 }  // namespace
 
 absl::StatusOr<TrainReport> EngineTrainer::Train(const Plan& plan, uint64_t client,
                                                  const Dataset& dataset,
                                                  absl::Span<float> parameters) {
-  TERN_RETURN_IF_ERROR(ValidateTrainOptions(plan.train));
-  TERN_RETURN_IF_ERROR(Prepare(plan));
+  TERN_RETURN_IF_ERROR(Prepare(plan, dataset.size()));
   TERN_RETURN_IF_ERROR(CheckFit(plan.model, *program_, dataset, parameters));
   RandomStream random({.seed = plan.seed,
                        .round = plan.round,
                        .client = client,
                        .purpose = RandomPurpose::kBatchOrder});
-  order_.resize(static_cast<size_t>(dataset.size()));
   std::iota(order_.begin(), order_.end(), 0);
   TrainReport report = {.num_examples = dataset.size(), .train_bytes = HeldBytes()};
   double total_loss = 0.0;
   for (int64_t epoch = 0; epoch < plan.train.local_epochs; ++epoch) {
+    if (HasTakenAllSteps(plan.train, report.local_steps)) break;
     random.Shuffle(absl::MakeSpan(order_));
     TERN_RETURN_IF_ERROR(TrainEpoch(plan, dataset, parameters, report, total_loss));
   }
@@ -46,7 +50,15 @@ absl::StatusOr<TrainReport> EngineTrainer::Train(const Plan& plan, uint64_t clie
   return report;
 }
 
-absl::Status EngineTrainer::Prepare(const Plan& plan) {
+absl::Status EngineTrainer::Prepare(const Plan& plan, int64_t num_examples) {
+  TERN_RETURN_IF_ERROR(ValidateTrainOptions(plan.train));
+  if (order_.capacity() != static_cast<size_t>(num_examples)) std::vector<int32_t>().swap(order_);
+  TERN_RETURN_IF_ERROR(PrepareProgram(plan));
+  order_.resize(static_cast<size_t>(num_examples));
+  return absl::OkStatus();
+}
+
+absl::Status EngineTrainer::PrepareProgram(const Plan& plan) {
   if (program_.has_value() && program_->batch_size() == plan.train.batch_size &&
       model_ == plan.model) {
     return absl::OkStatus();
@@ -56,6 +68,7 @@ absl::Status EngineTrainer::Prepare(const Plan& plan) {
   program_.reset();
   arena_ = AlignedFloats();
   inputs_ = AlignedFloats();
+  std::vector<int32_t>().swap(labels_);
   TERN_ASSIGN_OR_RETURN(arena_, AlignedFloats::Allocate(program.arena_floats()));
   TERN_ASSIGN_OR_RETURN(
       inputs_, AlignedFloats::Allocate(plan.train.batch_size * NumElements(plan.model.input)));
@@ -70,6 +83,7 @@ absl::Status EngineTrainer::TrainEpoch(const Plan& plan, const Dataset& dataset,
                                        double& total_loss) {
   const auto example_floats = static_cast<size_t>(NumElements(plan.model.input));
   for (size_t begin = 0; begin < order_.size(); begin += labels_.size()) {
+    if (HasTakenAllSteps(plan.train, report.local_steps)) break;
     // The last batch of an epoch may be smaller.
     const auto indices = absl::MakeConstSpan(order_).subspan(begin, labels_.size());
     const auto inputs = inputs_.span().first(indices.size() * example_floats);
@@ -87,7 +101,7 @@ absl::Status EngineTrainer::TrainEpoch(const Plan& plan, const Dataset& dataset,
 int64_t EngineTrainer::HeldBytes() const {
   const int64_t floats = program_->layout().size + arena_.size() + inputs_.size();
   return floats * static_cast<int64_t>(sizeof(float)) +
-         static_cast<int64_t>((labels_.size() + order_.size()) * sizeof(int32_t));
+         static_cast<int64_t>((labels_.capacity() + order_.capacity()) * sizeof(int32_t));
 }
 
 }  // namespace tern

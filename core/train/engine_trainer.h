@@ -14,20 +14,22 @@
 
 namespace tern {
 
-// Keeps the compiled program and its memory from one plan to the next of the same model and batch
-// size, and the order of examples; allocates only when one of them changes or grows. One thread at
-// a time.
+// Keeps the compiled program and its memory from one plan to the next, and allocates only when the
+// model, the batch size or the number of examples is another; holds exactly what the plan needs
+// (PlanCost). One thread at a time.
 class EngineTrainer final : public Trainer {
  public:
-  // As Trainer::Train. Each epoch goes over the examples in a new order, all drawn from one stream
-  // of random numbers; the last batch may be smaller. RESOURCE_EXHAUSTED: there is not enough
-  // memory (PlanCost says how much it takes).
+  absl::Status Prepare(const Plan& plan, int64_t num_examples) override;
+
+  // As Trainer::Train; prepares itself. Each epoch goes over the examples in a new order, all drawn
+  // from one stream of random numbers; the last batch may be smaller.
   absl::StatusOr<TrainReport> Train(const Plan& plan, uint64_t client, const Dataset& dataset,
                                     absl::Span<float> parameters) override;
 
  private:
-  absl::Status Prepare(const Plan& plan);
-  // One pass over the examples in the order of order_; adds its steps and losses.
+  absl::Status PrepareProgram(const Plan& plan);
+  // One pass over the examples in the order of order_, or as far as max_local_steps allows; adds
+  // its steps and losses.
   absl::Status TrainEpoch(const Plan& plan, const Dataset& dataset, absl::Span<float> parameters,
                           TrainReport& report, double& total_loss);
   int64_t HeldBytes() const;

@@ -66,35 +66,53 @@ void PredictBatch(const Program& program, absl::Span<const float> parameters,
   out.batch_losses[static_cast<size_t>(batch)] = loss;
 }
 
+double Ratio(int64_t part, int64_t whole) {
+  return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+std::vector<ClassMetrics> PerClass(const std::vector<std::vector<int64_t>>& confusion) {
+  std::vector<ClassMetrics> result;
+  for (size_t c = 0; c < confusion.size(); ++c) {
+    const int64_t correct = confusion[c][c];
+    const int64_t actual = std::accumulate(confusion[c].begin(), confusion[c].end(), int64_t{0});
+    int64_t predicted = 0;
+    for (const std::vector<int64_t>& row : confusion) predicted += row[c];
+    result.push_back({.precision = Ratio(correct, predicted),
+                      .recall = Ratio(correct, actual),
+                      .f1 = Ratio(2 * correct, predicted + actual),
+                      .support = actual});
+  }
+  return result;
+}
+
+void AverageOverClasses(Evaluation& result) {
+  double present = 0.0;
+  for (const ClassMetrics& metrics : result.per_class) {
+    if (metrics.support == 0) continue;
+    ++present;
+    result.precision_macro += metrics.precision;
+    result.recall_macro += metrics.recall;
+    result.f1_macro += metrics.f1;
+  }
+  result.precision_macro /= present;
+  result.recall_macro /= present;
+  result.f1_macro /= present;
+}
+
 Evaluation Summarize(const Predictions& predictions, int64_t num_classes) {
   const auto classes = static_cast<size_t>(num_classes);
-  std::vector<int64_t> correct(classes), predicted(classes), actual(classes);
-  for (size_t i = 0; i < predictions.labels.size(); ++i) {
-    const auto label = static_cast<size_t>(predictions.labels[i]);
-    const auto guess = static_cast<size_t>(predictions.predicted[i]);
-    ++actual[label];
-    ++predicted[guess];
-    if (label == guess) ++correct[label];
-  }
-  const auto ratio = [](int64_t part, int64_t whole) {
-    return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
-  };
   Evaluation result;
-  result.num_examples = static_cast<int64_t>(predictions.labels.size());
-  int64_t present = 0;
-  for (size_t c = 0; c < classes; ++c) {
-    if (actual[c] == 0) continue;
-    ++present;
-    result.precision_macro += ratio(correct[c], predicted[c]);
-    result.recall_macro += ratio(correct[c], actual[c]);
-    result.f1_macro += ratio(2 * correct[c], predicted[c] + actual[c]);
+  result.confusion_matrix.assign(classes, std::vector<int64_t>(classes));
+  for (size_t i = 0; i < predictions.labels.size(); ++i) {
+    ++result.confusion_matrix[static_cast<size_t>(predictions.labels[i])]
+                             [static_cast<size_t>(predictions.predicted[i])];
   }
-  const auto averaged = static_cast<double>(present);
-  result.precision_macro /= averaged;
-  result.recall_macro /= averaged;
-  result.f1_macro /= averaged;
-  result.accuracy =
-      ratio(std::accumulate(correct.begin(), correct.end(), int64_t{0}), result.num_examples);
+  result.num_examples = static_cast<int64_t>(predictions.labels.size());
+  result.per_class = PerClass(result.confusion_matrix);
+  AverageOverClasses(result);
+  int64_t correct = 0;
+  for (size_t c = 0; c < classes; ++c) correct += result.confusion_matrix[c][c];
+  result.accuracy = Ratio(correct, result.num_examples);
   result.loss =
       std::accumulate(predictions.batch_losses.begin(), predictions.batch_losses.end(), 0.0) /
       static_cast<double>(result.num_examples);

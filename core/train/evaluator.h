@@ -2,6 +2,9 @@
 #ifndef TERN_CORE_TRAIN_EVALUATOR_H_
 #define TERN_CORE_TRAIN_EVALUATOR_H_
 
+#include <cstdint>
+#include <vector>
+
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "core/base/thread_pool.h"
@@ -9,6 +12,15 @@
 #include "core/model/model_spec.h"
 
 namespace tern {
+
+// How well one class is told from the others: in [0, 1]; 0 where it is never predicted or does not
+// occur.
+struct ClassMetrics {
+  double precision = 0.0;
+  double recall = 0.0;
+  double f1 = 0.0;
+  int64_t support = 0;  // examples of the class
+};
 
 // Classification metrics in [0, 1] but the loss. Macro averages are over the classes that occur in
 // the data; a class that is never predicted has precision 0.
@@ -19,6 +31,9 @@ struct Evaluation {
   double precision_macro = 0.0;
   double recall_macro = 0.0;
   double f1_macro = 0.0;
+  std::vector<ClassMetrics> per_class;  // [num_classes]
+  // Examples of the row's class that were predicted to be the column's: [num_classes, num_classes].
+  std::vector<std::vector<int64_t>> confusion_matrix;
 };
 
 // The same numbers for any number of threads: batches are fixed, sums are over batches in order.

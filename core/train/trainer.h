@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "core/data/dataset.h"
@@ -16,12 +17,20 @@ struct TrainReport {
   int64_t num_examples = 0;  // of the dataset
   int64_t local_steps = 0;
   double train_loss = 0.0;  // mean over all steps
-  int64_t train_bytes = 0;  // parameters and working memory that training held
+  int64_t train_bytes = 0;  // the parameters, and the memory that the trainer holds
 };
 
 class Trainer {
  public:
   virtual ~Trainer() = default;
+
+  // Takes all the memory that training `plan` on `num_examples` examples needs, and lets go of what
+  // it does not need first; Train takes no more then. Errors as those of Train for the plan alone;
+  // RESOURCE_EXHAUSTED: there is not enough memory. A trainer without memory of its own has nothing
+  // to do.
+  virtual absl::Status Prepare(const Plan& /*plan*/, int64_t /*num_examples*/) {
+    return absl::OkStatus();
+  }
 
   // Trains `parameters` (in: the round's model; out: trained) on all of `dataset`. `client` is
   // HashClientId of the client's id; with the plan's seed and round it keys the order of the

@@ -8,6 +8,8 @@
 namespace tern {
 namespace {
 
+constexpr double kMaxRoundTripSeconds = 3600.0;
+
 void CapabilitiesToProto(const Capabilities& value, v1::Capabilities& message) {
   message.set_ram_bytes(value.ram_bytes);
   message.set_flops_per_second(value.flops_per_second);
@@ -40,6 +42,11 @@ absl::StatusOr<Capabilities> CapabilitiesFromProto(const v1::Capabilities& messa
   TERN_RETURN_IF_ERROR(
       CheckQuantity("capabilities.joules_per_byte_up", message.joules_per_byte_up()));
   TERN_RETURN_IF_ERROR(CheckQuantity("capabilities.round_trip_s", message.round_trip_s()));
+  if (message.round_trip_s() > kMaxRoundTripSeconds) {
+    return absl::InvalidArgumentError(absl::StrCat("capabilities.round_trip_s is ",
+                                                   message.round_trip_s(), ", expected at most ",
+                                                   kMaxRoundTripSeconds));
+  }
   TERN_RETURN_IF_ERROR(
       CheckInRange("number of capabilities.codecs", message.codecs_size(), 0, kMaxEntries));
   TERN_RETURN_IF_ERROR(CheckInRange("number of capabilities.layer_kinds",

@@ -8,6 +8,38 @@
 #include "core/base/status_macros.h"
 
 namespace tern {
+namespace {
+
+// Of one field's tag: the field numbers of a chunk are below 16.
+constexpr int64_t kTagBytes = 1;
+constexpr int64_t kChecksumBytes = kTagBytes + 4;
+
+int64_t VarintBytes(int64_t value) {
+  int64_t bytes = 1;
+  for (; value >= 128; value /= 128) ++bytes;
+  return bytes;
+}
+
+// A field whose value is 0 is not sent.
+int64_t NumberFieldBytes(int64_t value) { return value == 0 ? 0 : kTagBytes + VarintBytes(value); }
+
+int64_t BytesFieldBytes(int64_t size) {
+  return size == 0 ? 0 : kTagBytes + VarintBytes(size) + size;
+}
+
+}  // namespace
+
+int64_t ChunkedBytes(int64_t total_bytes, bool with_lease_id) {
+  const int64_t lease_id = with_lease_id ? BytesFieldBytes(kLeaseIdBytes) : 0;
+  int64_t bytes = lease_id + NumberFieldBytes(total_bytes);
+  int64_t offset = 0;
+  while (offset < total_bytes) {
+    const auto size = std::min(static_cast<int64_t>(kMaxChunkBytes), total_bytes - offset);
+    bytes += NumberFieldBytes(offset) + BytesFieldBytes(size) + kChecksumBytes;
+    offset += size;
+  }
+  return bytes;
+}
 
 absl::Status SendChunks(absl::string_view bytes, uint64_t offset, absl::string_view lease_id,
                         const std::function<absl::Status(Chunk&&)>& send) {

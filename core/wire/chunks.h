@@ -21,6 +21,11 @@ inline constexpr uint64_t kMaxChunkBytes = 256 * 1024;
 absl::Status SendChunks(absl::string_view bytes, uint64_t offset, absl::string_view lease_id,
                         const std::function<absl::Status(Chunk&&)>& send);
 
+// The length of all messages that SendChunks makes of `total_bytes` bytes from offset 0,
+// serialized: what a transfer counts. A piece whose checksum happens to be 0, one in 2^32, is 5
+// bytes shorter. `total_bytes` >= 0.
+int64_t ChunkedBytes(int64_t total_bytes, bool with_lease_id);
+
 // Puts the pieces together again. Memory grows with what arrives, never with what a chunk claims,
 // and never past `max_bytes`.
 class ChunkAssembler {

@@ -3,7 +3,6 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
-#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -28,9 +27,6 @@ template <> struct MessageOf<ReportFailureRequest> { using Type = v1::ReportFail
 template <> struct MessageOf<ReportFailureReply> { using Type = v1::ReportFailureReply; };
 // clang-format on
 
-// Protobuf's own bound on one message.
-constexpr uint64_t kMaxMessageBytes = std::numeric_limits<int32_t>::max();
-
 // Maps in the order of their keys: the same value always has the same bytes, which is how an update
 // that is sent twice is recognised.
 std::string SerializeMessage(const google::protobuf::MessageLite& message) {
@@ -42,6 +38,12 @@ std::string SerializeMessage(const google::protobuf::MessageLite& message) {
   TERN_CHECK(message.SerializeToCodedStream(&output));
   output.Trim();
   return bytes;
+}
+
+// Of a field that is a message, a string or bytes.
+constexpr uint32_t LengthDelimitedTag(int field_number) {
+  constexpr uint32_t kLengthDelimited = 2;
+  return static_cast<uint32_t>(field_number) << 3 | kLengthDelimited;
 }
 
 }  // namespace
@@ -65,10 +67,41 @@ std::string Serialize(Update&& update) {
   return SerializeMessage(message);
 }
 
+UpdateEnvelope MakeUpdateEnvelope(const Update& update, int64_t frame_bytes) {
+  using google::protobuf::io::CodedOutputStream;
+  TERN_CHECK(update.sections.size() == 1 && update.sections[0].frame.empty() && frame_bytes > 0 &&
+             frame_bytes <= kMaxMessageBytes);
+  v1::Update head;
+  v1::Update tail;
+  ToProto(update, tail);
+  const v1::Section section = tail.sections(0);
+  tail.clear_sections();
+  head.mutable_lease_id()->swap(*tail.mutable_lease_id());
+  head.mutable_base_hash()->swap(*tail.mutable_base_hash());
+  UpdateEnvelope envelope = {.before = SerializeMessage(head), .after = SerializeMessage(tail)};
+
+  // The frame is the last field of the section, and the section the last one of the head.
+  const uint32_t section_tag = LengthDelimitedTag(v1::Update::kSectionsFieldNumber);
+  const uint32_t frame_tag = LengthDelimitedTag(v1::Section::kFrameFieldNumber);
+  const auto frame_size = static_cast<uint32_t>(frame_bytes);
+  const std::string fields = SerializeMessage(section);
+  const size_t section_bytes = fields.size() + CodedOutputStream::VarintSize32(frame_tag) +
+                               CodedOutputStream::VarintSize32(frame_size) + frame_size;
+  google::protobuf::io::StringOutputStream stream(&envelope.before);
+  CodedOutputStream output(&stream);
+  output.WriteTag(section_tag);
+  output.WriteVarint32(static_cast<uint32_t>(section_bytes));
+  output.WriteString(fields);
+  output.WriteTag(frame_tag);
+  output.WriteVarint32(frame_size);
+  output.Trim();
+  return envelope;
+}
+
 template <typename T>
 absl::StatusOr<T> Parse(absl::string_view bytes) {
   typename MessageOf<T>::Type message;
-  if (bytes.size() > kMaxMessageBytes) {
+  if (bytes.size() > static_cast<uint64_t>(kMaxMessageBytes)) {
     return absl::InvalidArgumentError(absl::StrCat(message.GetTypeName(), " of ", bytes.size(),
                                                    " bytes, expected at most ", kMaxMessageBytes));
   }

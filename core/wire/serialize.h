@@ -6,6 +6,8 @@
 #ifndef TERN_CORE_WIRE_SERIALIZE_H_
 #define TERN_CORE_WIRE_SERIALIZE_H_
 
+#include <cstdint>
+#include <limits>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -15,6 +17,9 @@
 
 namespace tern {
 
+// Protobuf's own bound on one message.
+inline constexpr int64_t kMaxMessageBytes = std::numeric_limits<int32_t>::max();
+
 // For T one of CheckInRequest, CheckInReply, FetchModelRequest, Chunk, Update, SubmitUpdateReply,
 // ReportFailureRequest, ReportFailureReply, ModelSpec.
 template <typename T>
@@ -23,6 +28,16 @@ std::string Serialize(const T& value);
 // The same bytes, without another copy of what is large in them.
 std::string Serialize(Update&& update);
 std::string Serialize(Chunk&& chunk);
+
+// The bytes of an update around its frame: before + frame + after are those of Serialize.
+struct UpdateEnvelope {
+  std::string before;
+  std::string after;
+};
+
+// For an update with one section, whose frame of `frame_bytes`, 1 to kMaxMessageBytes, is not in
+// it: so that a device encodes into the buffer that it sends, and holds no second copy.
+UpdateEnvelope MakeUpdateEnvelope(const Update& update, int64_t frame_bytes);
 
 template <typename T>
 absl::StatusOr<T> Parse(absl::string_view bytes);

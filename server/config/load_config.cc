@@ -16,6 +16,7 @@
 #include "core/model/zoo.h"
 #include "core/wire/model_file.h"
 #include "core/wire/proto_conversion.h"
+#include "server/config/load_population.h"
 #include "server/config/proto_to_yaml.h"
 #include "server/config/yaml_to_proto.h"
 #include "tern/v1/config.pb.h"
@@ -68,12 +69,24 @@ absl::Status SetModel(const v1::Model& source, Task& task) {
                    absl::StrJoin(ZooModelNames(), ", "), "), {file: ...} or {spec: ...}"));
 }
 
+absl::Status SetAdapt(const v1::Adapt& source, AdaptOptions& adapt) {
+  const auto rule = ParseSubmodelRule(source.submodel());
+  if (!rule.ok()) return InField("task.adapt.submodel", rule.status());
+  adapt.submodel = *rule;
+  if (source.widths_size() > 0) adapt.widths = {source.widths().begin(), source.widths().end()};
+  adapt.min_batch_size = source.min_batch_size();
+  adapt.min_local_steps = source.min_local_steps();
+  adapt.codecs = {source.codecs().begin(), source.codecs().end()};
+  return absl::OkStatus();
+}
+
 absl::Status SetTask(const v1::Task& source, uint64_t seed, Task& task) {
   TERN_RETURN_IF_ERROR(
       RequireOnly("task.train.momentum", absl::StrCat(source.train().momentum()), "0"));
   TERN_RETURN_IF_ERROR(RequireOnly("task.train.precision", source.train().precision(), "fp32"));
   TERN_RETURN_IF_ERROR(RequireOnly("task.codec.down", source.codec().down(), "none"));
   TERN_RETURN_IF_ERROR(SetModel(source.model(), task));
+  TERN_RETURN_IF_ERROR(SetAdapt(source.adapt(), task.adapt));
   task.name = source.name();
   task.seed = seed;
   task.num_rounds = source.num_rounds();
@@ -81,6 +94,7 @@ absl::Status SetTask(const v1::Task& source, uint64_t seed, Task& task) {
                 .batch_size = source.train().batch_size(),
                 .learning_rate = source.train().learning_rate()};
   task.codec_up = source.codec().up();
+  task.error_feedback = source.codec().error_feedback();
   task.aggregator = source.strategy().aggregator();
   task.optimizer = {.name = source.strategy().optimizer(),
                     .learning_rate = source.strategy().learning_rate()};
@@ -101,7 +115,6 @@ absl::Status SetData(const v1::Data& source, LoadedConfig& config) {
                                             absl::StrJoin(names, ", ")));
   }
   const v1::Partition& partition = source.partition();
-  TERN_RETURN_IF_ERROR(RequireOnly("data.partition.kind", partition.kind(), "iid"));
   if (partition.num_clients() < 1) {
     return FieldError("data.partition.num_clients", absl::StrCat(partition.num_clients()),
                       "at least 1");
@@ -113,7 +126,7 @@ absl::Status SetData(const v1::Data& source, LoadedConfig& config) {
                       .shards_per_client = partition.shards_per_client(),
                       .classes_per_client = partition.classes_per_client()};
   config.num_clients = partition.num_clients();
-  return absl::OkStatus();
+  return ValidatePartitionOptions(config.partition);
 }
 
 absl::Status SetServer(const v1::Server& source, ServerOptions& server) {
@@ -141,6 +154,7 @@ absl::Status SetServer(const v1::Server& source, ServerOptions& server) {
 absl::Status SetConfig(const v1::Config& source, LoadedConfig& config) {
   config.seed = source.seed();
   TERN_RETURN_IF_ERROR(SetData(source.data(), config));
+  TERN_RETURN_IF_ERROR(SetPopulation(source, config));
   TERN_RETURN_IF_ERROR(SetTask(source.task(), source.seed(), config.task));
   TERN_RETURN_IF_ERROR(SetServer(source.server(), config.server));
   config.evaluate_every = source.task().evaluate().every();
@@ -153,7 +167,7 @@ absl::Status WithOrigin(const absl::Status& status, const std::string& path,
                         const FieldOrigins& origins) {
   const absl::string_view message = status.message();
   const auto end = std::find_if_not(message.begin(), message.end(), [](char c) {
-    return absl::ascii_isalnum(c) || c == '_' || c == '.';
+    return absl::ascii_isalnum(c) || c == '_' || c == '.' || c == '[' || c == ']';
   });
   const auto found = origins.find(std::string(message.begin(), end));
   return {status.code(),

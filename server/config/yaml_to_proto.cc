@@ -156,6 +156,7 @@ class Walker {
       const YAML::Node element = node[i];
       YamlPlace at = Within(place, "", element.Mark());
       at.path = absl::StrCat(place.path, "[", i, "]");
+      if (origins_ != nullptr) (*origins_)[at.path] = at.origin;
       if (field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
         TERN_RETURN_IF_ERROR(MergeMessage(at, element, reflection.AddMessage(message, &field)));
       } else {
@@ -178,9 +179,14 @@ absl::Status Malformed(absl::string_view origin, const YAML::Exception& error) {
 
 absl::Status MergeYamlFile(const std::string& path, Message* message, FieldOrigins* origins) {
   TERN_ASSIGN_OR_RETURN(const std::string text, ReadTextFile(path, kMaxFileBytes));
-  Walker walker(path, /*lines=*/true, origins);
+  return MergeYamlText(text, path, message, origins);
+}
+
+absl::Status MergeYamlText(absl::string_view text, const std::string& name, Message* message,
+                           FieldOrigins* origins) {
+  Walker walker(name, /*lines=*/true, origins);
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
+    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
     if (documents.size() != 1 || documents[0].IsNull()) {
       return walker.Root().Error(absl::StrCat(
           "expected one mapping with fields of ", FieldNames(*message->GetDescriptor()), ", got ",
@@ -188,7 +194,7 @@ absl::Status MergeYamlFile(const std::string& path, Message* message, FieldOrigi
     }
     return walker.MergeMessage(walker.Root(), documents[0], message);
   } catch (const YAML::Exception& error) {
-    return Malformed(absl::StrCat(path, ":", error.mark.line + 1, ":", error.mark.column + 1),
+    return Malformed(absl::StrCat(name, ":", error.mark.line + 1, ":", error.mark.column + 1),
                      error);
   }
 }

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "google/protobuf/message.h"
 
 namespace tern::server {
@@ -22,6 +23,10 @@ using FieldOrigins = std::map<std::string, std::string>;
 // not of the schema. Otherwise as ReadTextFile.
 absl::Status MergeYamlFile(const std::string& path, google::protobuf::Message* message,
                            FieldOrigins* origins = nullptr);
+
+// The same from text; messages call it `name`.
+absl::Status MergeYamlText(absl::string_view text, const std::string& name,
+                           google::protobuf::Message* message, FieldOrigins* origins = nullptr);
 
 // Sets one field: "task.num_rounds=5", the value in YAML. INVALID_ARGUMENT as above.
 absl::Status MergeOverride(const std::string& assignment, google::protobuf::Message* message,

@@ -4,6 +4,7 @@
 #include <benchmark/benchmark.h>
 
 #include <cstring>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,8 @@
 #include "compression/codec.h"
 #include "compression/frame.h"
 #include "core/base/random.h"
+#include "core/model/submodel.h"
+#include "core/model/zoo.h"
 
 namespace tern {
 namespace {
@@ -19,7 +22,8 @@ using compression::CodecSpec;
 using compression::DecodeLimits;
 
 constexpr int64_t kSizes[] = {44426, 1663370, 16 << 20};  // lenet5, mcmahan_cnn, larger than caches
-constexpr const char* kCodecs[] = {"none", "quantize(8)"};
+constexpr const char* kModels[] = {"lenet5", "mcmahan_cnn"};
+constexpr const char* kCodecs[] = {"none", "quantize(8)", "topk(0.01)", "topk(0.1)"};
 
 std::vector<float> Update(int64_t count) {
   std::vector<float> values(static_cast<size_t>(count));
@@ -29,10 +33,11 @@ std::vector<float> Update(int64_t count) {
 }
 
 struct Fixture {
-  explicit Fixture(const benchmark::State& state)
-      : count(state.range(1)),
+  explicit Fixture(const benchmark::State& state) : Fixture(state.range(0), state.range(1)) {}
+  Fixture(int64_t codec, int64_t num_coordinates)
+      : count(num_coordinates),
         values(Update(count)),
-        spec(*compression::ParseCodec(kCodecs[state.range(0)])),
+        spec(*compression::ParseCodec(kCodecs[codec])),
         encoder(compression::MakeEncoder(spec)),
         decoder(compression::MakeDecoder(spec)),
         frame(*compression::EncodeFrame(*encoder, values, 1, {})),
@@ -71,10 +76,12 @@ void BM_Memcpy(benchmark::State& state) {
 void BM_Encode(benchmark::State& state) {
   const Fixture fixture(state);
   std::string out;
+  std::vector<char> scratch(static_cast<size_t>(fixture.encoder->ScratchBytes(fixture.count)));
   for (auto _ : state) {
     out.clear();
     ByteWriter writer(&out);
-    benchmark::DoNotOptimize(fixture.encoder->Encode(fixture.values, {}, {}, writer).ok());
+    benchmark::DoNotOptimize(
+        fixture.encoder->Encode(fixture.values, {}, absl::MakeSpan(scratch), writer).ok());
     benchmark::ClobberMemory();
   }
   Report(state, fixture);
@@ -120,6 +127,18 @@ void BM_Accumulate(benchmark::State& state) {
   Report(state, fixture);
 }
 
+// As BM_Accumulate, of updates of the half-width submodel: bytes are those of what it holds.
+void BM_AccumulateSubmodel(benchmark::State& state) {
+  const ModelSpec full = *ZooModel(kModels[state.range(1)]);
+  const auto set =
+      std::make_shared<const CoordinateSet>(MakeSubmodel(full, {.width = 0.5})->coordinates);
+  const Fixture fixture(state.range(0), set->size);
+  const auto aggregator = *aggregation::MakeAggregator(
+      "mean", {.count = set->full_size, .max_total_weight = int64_t{1} << 37});
+  for (auto _ : state) aggregator->Accumulate(*fixture.decoder, fixture.payload(), 600, set);
+  Report(state, fixture);
+}
+
 void AllCodecsAndSizes(benchmark::internal::Benchmark* bench) {
   for (int64_t codec = 0; codec < static_cast<int64_t>(std::size(kCodecs)); ++codec) {
     for (const int64_t size : kSizes) bench->Args({codec, size});
@@ -133,6 +152,9 @@ BENCHMARK(BM_EncodeFrame)->Apply(AllCodecsAndSizes);
 BENCHMARK(BM_ReadFrame)->Apply(AllCodecsAndSizes);
 BENCHMARK(BM_DecodeDense)->Apply(AllCodecsAndSizes);
 BENCHMARK(BM_Accumulate)->Apply(AllCodecsAndSizes);
+BENCHMARK(BM_AccumulateSubmodel)
+    ->ArgNames({"codec", "model"})
+    ->ArgsProduct({benchmark::CreateDenseRange(0, std::size(kCodecs) - 1, 1), {0, 1}});
 
 }  // namespace
 }  // namespace tern

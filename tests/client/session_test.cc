@@ -194,7 +194,7 @@ TEST_F(SessionTest, ABrokenDownload_GoesOnWhereItStopped) {
   Session session = MakeSession();
   session.Step();
   EXPECT_EQ(session.Step().next, State::kFetch);
-  EXPECT_FALSE(buffers_.model.empty());
+  EXPECT_FALSE(buffers_.transfer.empty());
   EXPECT_EQ(session.Step().next, State::kTrain);
 }
 
@@ -241,7 +241,22 @@ TEST_F(SessionTest, AModelOfAnotherLengthThanThePlans_IsNotFetched) {
   EXPECT_EQ(session.Step().next, State::kCheckIn);
   ASSERT_EQ(transport_.failures.size(), 1u);
   EXPECT_THAT(transport_.failures[0], HasSubstr("1099511627776 bytes"));
-  EXPECT_TRUE(buffers_.model.empty());
+  EXPECT_TRUE(buffers_.transfer.empty());
+}
+
+TEST_F(SessionTest, APlanLargerThanTheDevice_IsReportedBeforeMemoryIsTaken) {
+  transport_.check_in_replies = {SomeLease()};
+  Session session({.client_id = "device", .capabilities = {.ram_bytes = 64}},
+                  {.transport = &transport_,
+                   .trainer = &trainer_,
+                   .dataset = &dataset_,
+                   .clock = &clock_,
+                   .buffers = &buffers_});
+  session.Step();
+  EXPECT_EQ(session.Step().next, State::kCheckIn);
+  ASSERT_EQ(transport_.failures.size(), 1u);
+  EXPECT_THAT(transport_.failures[0], HasSubstr("the device offers 64"));
+  EXPECT_EQ(buffers_.parameters.capacity(), 0u);
 }
 
 TEST_F(SessionTest, ALeaseWhoseDeadlineHasPassed_IsGivenUpWithoutWork) {

@@ -57,7 +57,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadCodec{"", "a stage has no name, expected stage|stage|..."},
         BadCodec{"none|", "a stage has no name"}, BadCodec{"|none", "a stage has no name"},
         BadCodec{"(8)", "a stage has no name"},
-        BadCodec{"nothing", "unknown stage 'nothing'; there are none, quantize(bits)"},
+        BadCodec{"nothing",
+                 "unknown stage 'nothing'; there are none, quantize(bits), topk(fraction)"},
         BadCodec{"None", "unknown stage 'None'"},
         BadCodec{"quantize(8", "stage 'quantize(8': expected ')' at its end"},
         BadCodec{"quantize(8)x", "stage 'quantize(8)x': expected ')' at its end"},
@@ -72,6 +73,12 @@ INSTANTIATE_TEST_SUITE_P(
         BadCodec{"quantize(8, 2)", "stage 'quantize' has 2 arguments, expected one: bits"},
         BadCodec{"quantize(4)", "stage 'quantize' bits is 4, expected 8"},
         BadCodec{"quantize(8.5)", "stage 'quantize' bits is 8.5, expected 8"},
+        BadCodec{"topk", "stage 'topk' has 0 arguments, expected one: fraction"},
+        BadCodec{"topk(0)", "stage 'topk' fraction is 0, expected above 0, at most 1"},
+        BadCodec{"topk(-0.1)", "stage 'topk' fraction is -0.1, expected above 0, at most 1"},
+        BadCodec{"topk(1.01)", "stage 'topk' fraction is 1.01, expected above 0, at most 1"},
+        BadCodec{"topk(nan)", "stage 'topk': argument 'nan' is not a finite number"},
+        BadCodec{"topk(0.1)|quantize(8)", "stage 'quantize' takes values but would get bytes"},
         BadCodec{"none(1)", "stage 'none' has 1 arguments, expected none"},
         BadCodec{"quantize(8)|none", "stage 'none' takes values but would get bytes"},
         BadCodec{"none|none", "stage 'none' takes values but would get bytes"},
@@ -108,13 +115,19 @@ TEST(ParseCodec, ArbitraryText_IsRefusedOrReadsBackAsItself) {
   EXPECT_GT(accepted, 100);
 }
 
+TEST(LeavesOutCoordinates, OnlySparseCodecsDo) {
+  EXPECT_FALSE(ParseCodec("none")->LeavesOutCoordinates());
+  EXPECT_FALSE(ParseCodec("quantize(8)")->LeavesOutCoordinates());
+  EXPECT_TRUE(ParseCodec("topk(0.01)")->LeavesOutCoordinates());
+}
+
 TEST(ListStages, EveryStage_HasUsageDescriptionEncoderAndDecoder) {
   std::vector<std::string> usages;
   for (const StageInfo& stage : ListStages()) {
     usages.push_back(stage.usage);
     EXPECT_FALSE(stage.description.empty());
   }
-  EXPECT_THAT(usages, ElementsAre("none", "quantize(bits)"));
+  EXPECT_THAT(usages, ElementsAre("none", "quantize(bits)", "topk(fraction)"));
   EXPECT_EQ(std::size(kAllCodecs), usages.size()) << "add the new stage to kAllCodecs";
   for (const absl::string_view codec : kAllCodecs) {
     EXPECT_NE(EncoderOf(codec), nullptr);
@@ -130,7 +143,7 @@ TEST(MakeEncoderDeathTest, SpecThatWasNotParsed_IsABugOfTheCaller) {
 // What holds for every codec.
 class EveryCodec : public ::testing::TestWithParam<absl::string_view> {};
 
-TEST_P(EveryCodec, Encode_AppendsAtMostWhatItStates) {
+TEST_P(EveryCodec, Encode_AppendsWithinTheBoundsThatItStates) {
   const auto encoder = EncoderOf(GetParam());
   for (const int64_t size : kSizes) {
     std::string bytes = "before";
@@ -139,6 +152,7 @@ TEST_P(EveryCodec, Encode_AppendsAtMostWhatItStates) {
     ASSERT_THAT(encoder->Encode(RandomUpdate(size, 1), {}, absl::MakeSpan(scratch), writer),
                 IsOk());
     EXPECT_LE(static_cast<int64_t>(bytes.size()), 6 + encoder->MaxEncodedBytes(size));
+    EXPECT_GE(static_cast<int64_t>(bytes.size()), 6 + encoder->MinEncodedBytes(size));
     EXPECT_EQ(bytes.substr(0, 6), "before");
   }
 }
@@ -211,8 +225,7 @@ TEST_P(EveryCodec, Validate_AnyOtherSize_IsDataLoss) {
   for (size_t size = 0; size < payload.size(); ++size) {
     ASSERT_THAT(Validate(GetParam(), absl::string_view(payload).substr(0, size), 300),
                 StatusIs(absl::StatusCode::kDataLoss,
-                         absl::StrCat("truncated: payload of ", size, " bytes, expected ",
-                                      payload.size(), " for 300 coordinates")));
+                         absl::StrCat("truncated: payload of ", size, " bytes, expected ")));
   }
   EXPECT_THAT(Validate(GetParam(), payload + "x", 300),
               StatusIs(absl::StatusCode::kDataLoss, "trailing bytes: payload of "));

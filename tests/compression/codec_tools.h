@@ -14,7 +14,7 @@
 
 namespace tern::compression {
 
-inline constexpr absl::string_view kAllCodecs[] = {"none", "quantize(8)"};
+inline constexpr absl::string_view kAllCodecs[] = {"none", "quantize(8)", "topk(0.1)"};
 
 // Around the block of 256 coordinates, and larger.
 inline constexpr int64_t kSizes[] = {0, 1, 2, 255, 256, 257, 511, 512, 513, 1000, 100000};
@@ -43,14 +43,23 @@ inline std::vector<float> RandomUpdate(int64_t count, uint64_t seed) {
 inline absl::StatusOr<std::string> Encode(absl::string_view codec, absl::Span<const float> values) {
   std::string payload;
   ByteWriter writer(&payload);
-  const absl::Status status = EncoderOf(codec)->Encode(values, {}, {}, writer);
+  const auto encoder = EncoderOf(codec);
+  std::vector<char> scratch(
+      static_cast<size_t>(encoder->ScratchBytes(static_cast<int64_t>(values.size()))));
+  const absl::Status status = encoder->Encode(values, {}, absl::MakeSpan(scratch), writer);
   if (!status.ok()) return status;
   return payload;
 }
 
+// Whether an update's coordinates that are not named are 0.
+inline bool IsSparse(absl::string_view codec) {
+  return ParseCodec(codec).value().LeavesOutCoordinates();
+}
+
+// Coordinates that a dense codec does not give are NaN.
 inline std::vector<float> Decode(absl::string_view codec, absl::string_view payload,
                                  int64_t count) {
-  std::vector<float> values(static_cast<size_t>(count), std::nanf(""));
+  std::vector<float> values(static_cast<size_t>(count), IsSparse(codec) ? 0.0f : std::nanf(""));
   DenseSink sink(absl::MakeSpan(values));
   DecoderOf(codec)->DecodeInto(payload, count, sink);
   return values;

@@ -58,10 +58,12 @@ inline bool CheckDecodersOn(absl::string_view bytes) {
   std::memcpy(&said, bytes.data(), std::min(bytes.size(), sizeof(said)));
   const auto size = static_cast<int64_t>(bytes.size());
   const int64_t of_quantize = size - (size + 259) / 260 * 4;
+  const int64_t of_topk = 10 * int64_t{said};
   bool accepted = false;
   for (const absl::string_view codec : kAllCodecs) {
     const std::unique_ptr<Decoder> decoder = DecoderOf(codec);
-    for (const int64_t count : {int64_t{said}, size / 4, std::max<int64_t>(of_quantize, 0)}) {
+    for (const int64_t count :
+         {int64_t{said}, size / 4, std::max<int64_t>(of_quantize, 0), of_topk}) {
       const DecodeLimits limits{.count = count, .max_abs_value = 16.0f};
       if (decoder->Validate(bytes, limits).ok()) {
         accepted = true;

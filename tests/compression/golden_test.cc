@@ -50,5 +50,14 @@ TEST(Golden, Quantize8) {
   ExpectFrameIs("quantize(8)", values, (uint64_t{1} << 40) + 3, "quantize8.hex");
 }
 
+TEST(Golden, TopK) {
+  std::vector<float> values;
+  for (int i = 0; i < 600; ++i) {
+    const auto value = static_cast<float>(37 * i % 101 - 50) / 64.0f;
+    values.push_back(i >= 100 && i < 400 ? 0.0f : value);
+  }
+  ExpectFrameIs("topk(0.1)", values, 12, "topk.hex");
+}
+
 }  // namespace
 }  // namespace tern::compression

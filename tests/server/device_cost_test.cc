@@ -1,57 +1,55 @@
 #include "server/device_cost.h"
 
 #include "core/model/zoo.h"
-#include "gmock/gmock.h"
+#include "core/train/plan_cost.h"
 #include "gtest/gtest.h"
 
 namespace tern::server {
 namespace {
 
-using ::testing::HasSubstr;
+constexpr int64_t kParameterBytes = 4 * 44426;
+constexpr int64_t kFrameHeader = 32;
 
-TEST(DeviceCost, CoversEveryPhase) {
-  const auto cost = DeviceCost(
-      {.model = *ZooModel("lenet5"), .train = {.batch_size = 10}, .codec = "quantize(8)"}, 0);
+Plan LeNet(const std::string& codec, bool error_feedback = false) {
+  return {.model = *ZooModel("lenet5"),
+          .train = {.batch_size = 10},
+          .codec = codec,
+          .error_feedback = error_feedback};
+}
+
+// That a session holds it to the byte: tests/client/session_memory_test.cc.
+TEST(DeviceCost, ASmallUpdate_GoesWhereTheModelWas) {
+  const auto cost = DeviceCost(LeNet("quantize(8)"), 600);
   ASSERT_TRUE(cost.ok()) << cost.status();
-  const int64_t parameter_bytes = 4 * 44426;
-  EXPECT_GE(cost->decode_bytes, 2 * parameter_bytes);
-  EXPECT_GT(cost->train_bytes, 2 * parameter_bytes);
-  EXPECT_GE(cost->encode_bytes, 2 * parameter_bytes + 2 * 44426);
-  EXPECT_GT(cost->encode_bytes, cost->train_bytes) << "the trainer keeps its memory";
+  EXPECT_EQ(cost->train_bytes,
+            PlanCost(LeNet("quantize(8)"), 600)->train_bytes + kFrameHeader + kParameterBytes);
+  EXPECT_EQ(cost->decode_bytes, cost->train_bytes);
+  EXPECT_EQ(cost->encode_bytes, cost->train_bytes);
+  EXPECT_EQ(cost->peak_bytes(), cost->encode_bytes);
 }
 
-TEST(RefuseCapabilities, ADeviceOneByteTooSmall_IsRefusedWithBothNumbers) {
-  const ModelSpec model = *ZooModel("lenet5");
-  const Cost cost = *DeviceCost({.model = model}, 0);
-  const int64_t needed = cost.peak_bytes() + 4 * 60;
-  CheckInRequest request{.capabilities = {.ram_bytes = needed}, .num_examples = 60};
-  EXPECT_FALSE(RefuseCapabilities(request, model, "none", cost).has_value());
-  request.capabilities.ram_bytes = needed - 1;
-  const auto refusal = RefuseCapabilities(request, model, "none", cost);
-  ASSERT_TRUE(refusal.has_value());
-  EXPECT_EQ(refusal->reason, RefusalReason::kDeviceTooSmall);
-  EXPECT_THAT(refusal->message, HasSubstr(std::to_string(needed)));
-  EXPECT_THAT(refusal->message, HasSubstr(std::to_string(needed - 1)));
+TEST(DeviceCost, AnUpdateAsLongAsTheModel_TakesItsEnvelopeMore) {
+  const int64_t none = DeviceCost(LeNet("none"), 600)->peak_bytes();
+  const int64_t quantize = DeviceCost(LeNet("quantize(8)"), 600)->peak_bytes();
+  EXPECT_GT(none, quantize + 50);
+  EXPECT_LT(none, quantize + 200);
 }
 
-TEST(RefuseCapabilities, WhatIsNotKnown_RefusesNobody) {
-  const ModelSpec model = *ZooModel("lenet5");
-  EXPECT_FALSE(RefuseCapabilities({.num_examples = 60}, model, "quantize(8)",
-                                  *DeviceCost({.model = model}, 0))
-                   .has_value());
+TEST(DeviceCost, TheEncodersScratch_IsOfThePhaseThatEncodes) {
+  const auto cost = DeviceCost(LeNet("topk(0.01)"), 600);
+  ASSERT_TRUE(cost.ok()) << cost.status();
+  EXPECT_EQ(cost->encode_bytes, cost->train_bytes + 8192);
 }
 
-TEST(RefuseCapabilities, AMissingStageOrLayer_IsNamed) {
-  const ModelSpec model = *ZooModel("lenet5");
-  const Cost cost = *DeviceCost({.model = model}, 0);
-  const auto stage =
-      RefuseCapabilities({.capabilities = {.codecs = {"none"}}}, model, "quantize(8)", cost);
-  ASSERT_TRUE(stage.has_value());
-  EXPECT_THAT(stage->message, HasSubstr("'quantize'"));
-  const auto layer = RefuseCapabilities({.capabilities = {.layer_kinds = {LayerKind::kDense}}},
-                                        model, "none", cost);
-  ASSERT_TRUE(layer.has_value());
-  EXPECT_THAT(layer->message, HasSubstr("'conv1' is of kind conv2d"));
+// It is read by blocks and written from where the update was.
+TEST(DeviceCost, ErrorFeedback_TakesItsHeaderOnly) {
+  EXPECT_EQ(DeviceCost(LeNet("topk(0.01)", true), 600)->peak_bytes(),
+            DeviceCost(LeNet("topk(0.01)"), 600)->peak_bytes() + 64 - kFrameHeader);
+}
+
+TEST(DeviceCost, AnExample_TakesFourBytes) {
+  EXPECT_EQ(DeviceCost(LeNet("none"), 600)->peak_bytes(),
+            DeviceCost(LeNet("none"), 0)->peak_bytes() + 4 * 600);
 }
 
 }  // namespace

@@ -277,6 +277,7 @@ TEST_F(TernServerTest, ExitWhenDone_ExitsOnceTheDevicesKnow) {
   EXPECT_THAT(output_, HasSubstr("\n2 rounds, 2 updates in "));
   EXPECT_THAT(output_, ::testing::Not(HasSubstr("stopped by")));
   EXPECT_EQ(nlohmann::json::parse(Read(out_ + "/summary.json")).at("rounds"), 2);
+  EXPECT_THAT(Read(out_ + "/report.html"), HasSubstr("\"rounds\":[{\"round\":1,"));
 }
 
 TEST_F(TernServerTest, TaskThatIsDone_HasItsResultsWhileTheServerStays) {

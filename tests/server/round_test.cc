@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/testing/updates.h"
 
 namespace tern::server {
 namespace {
@@ -78,12 +79,14 @@ TEST(Round, Summary_AddsUpToTheSelected) {
        {std::tuple<const char*, int64_t, double>{"a", 10, 1.0}, {"b", 30, 2.0}}) {
     Member* member = round.FindClient(id);
     round.SetState(*member, LeaseState::kAccepted);
+    member->leased = round.Leased(tern::testing::SmallestModel(), SubmodelRule::kHeteroFl, 1.0);
+    member->fetched = true;
+    member->bytes = examples;
     member->report = {
         .num_examples = examples, .train_loss = loss, .peak_memory_bytes = 100 * examples};
   }
   round.SetState(*round.FindClient("c"), LeaseState::kFailed);
   EXPECT_FALSE(round.AllSettled());
-  round.models_fetched = 3;
   RoundRecord record;
   round.Summarize("late", record);
   EXPECT_EQ(record.round, 3u);
@@ -93,7 +96,13 @@ TEST(Round, Summary_AddsUpToTheSelected) {
   EXPECT_DOUBLE_EQ(record.train_loss, 1.75);
   EXPECT_EQ(record.device_peak_memory_bytes, 3000);
   EXPECT_EQ(record.float_bytes_up, 2 * 3 * 4);
-  EXPECT_EQ(record.float_bytes_down, 3 * 3 * 4);
+  EXPECT_EQ(record.float_bytes_down, 2 * 3 * 4);
+  EXPECT_EQ(record.update_bytes, 40);
+  ASSERT_EQ(record.members.size(), 4u);
+  EXPECT_EQ(record.members[0].outcome, kCompleted);
+  EXPECT_EQ(record.members[1].measured_peak_bytes, 3000);
+  EXPECT_EQ(record.members[2].outcome, "failed");
+  EXPECT_EQ(record.members[3].outcome, "late");
   round.SetState(*round.FindClient("d"), LeaseState::kFailed);
   EXPECT_TRUE(round.AllSettled());
 }

@@ -1,5 +1,6 @@
 #include "server/task.h"
 
+#include <cmath>
 #include <functional>
 #include <limits>
 #include <vector>
@@ -11,6 +12,7 @@
 namespace tern::server {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 Task GoodTask() { return {.model = *ZooModel("lenet5")}; }
@@ -66,6 +68,62 @@ std::vector<BadField> BadFields() {
                  t.max_num_examples = int64_t{1} << 40;
                  t.round.cohort_size = 1000000;
                }}};
+}
+
+std::vector<BadField> BadAdaptFields() {
+  const auto widths = [](std::vector<double> values) {
+    return [values](Task& t) { t.adapt.widths = values; };
+  };
+  return {
+      BadField{"task.adapt.widths is [], expected 1 to 16 numbers", widths({})},
+      BadField{"task.adapt.widths is [1, 0]", widths({1.0, 0.0})},
+      BadField{"task.adapt.widths is [1.5]", widths({1.5})},
+      BadField{"task.adapt.widths is [0.5, 0.5]", widths({0.5, 0.5})},
+      BadField{"task.adapt.widths is [0.5, 1]", widths({0.5, 1.0})},
+      BadField{"task.adapt.widths is [nan]", widths({std::nan("")})},
+      BadField{"task.adapt.widths is [1, 0.9",
+               [](Task& t) {
+                 for (int i = 1; i <= 16; ++i) t.adapt.widths.push_back(1 - i / 20.0);
+               }},
+      BadField{"task.adapt.min_batch_size is -1, expected 0 to 10",
+               [](Task& t) { t.adapt.min_batch_size = -1; }},
+      BadField{"task.adapt.min_batch_size is 11", [](Task& t) { t.adapt.min_batch_size = 11; }},
+      BadField{"task.adapt.min_local_steps is -1", [](Task& t) { t.adapt.min_local_steps = -1; }},
+      BadField{"task.adapt.codecs: codec 'gzip'", [](Task& t) { t.adapt.codecs = {"gzip"}; }},
+      BadField{"task.adapt.codecs is a list of 17, expected at most 16",
+               [](Task& t) { t.adapt.codecs.assign(17, "none"); }},
+      BadField{"task.adapt is 16 widths x 17 codecs x 4 batch sizes, expected at most 1024",
+               [](Task& t) {
+                 for (int i = 1; i < 16; ++i) t.adapt.widths.push_back(1 - i / 20.0);
+                 t.adapt.codecs.assign(16, "none");
+                 t.adapt.min_batch_size = 1;
+               }},
+      // A layer has the name that the narrow model's scale layer would have.
+      BadField{"task.adapt.widths: ", [](Task& t) {
+                 t.adapt.widths = {0.5};
+                 t.model.layers[1].name = "conv1.scale";
+               }}};
+}
+
+INSTANTIATE_TEST_SUITE_P(AdaptFields, ValidateTaskTest, ::testing::ValuesIn(BadAdaptFields()));
+
+TEST(Task, BatchSizes_AreHalvesDownToTheLeast) {
+  Task task = GoodTask();
+  task.train.batch_size = 10;
+  EXPECT_THAT(task.BatchSizes(), ElementsAre(10));
+  task.adapt.min_batch_size = 1;
+  EXPECT_THAT(task.BatchSizes(), ElementsAre(10, 5, 2, 1));
+  task.adapt.min_batch_size = 3;
+  EXPECT_THAT(task.BatchSizes(), ElementsAre(10, 5));
+  task.adapt.min_batch_size = 10;
+  EXPECT_THAT(task.BatchSizes(), ElementsAre(10));
+}
+
+TEST(Task, Codecs_BeginWithTheFirstChoice) {
+  Task task = GoodTask();
+  task.codec_up = "quantize(8)";
+  task.adapt.codecs = {"topk(0.1)", "none"};
+  EXPECT_THAT(task.Codecs(), ElementsAre("quantize(8)", "topk(0.1)", "none"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Fields, ValidateTaskTest, ::testing::ValuesIn(BadFields()));

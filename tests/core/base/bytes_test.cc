@@ -30,6 +30,16 @@ TEST(ByteWriter, WriteFloats_AreIeeeSingles) {
   EXPECT_EQ(bytes, std::string("\x00\x00\x80\x3F\x00\x00\x00\xC0", 8));
 }
 
+TEST(ByteWriter, TakeBack_RemovesTheLastBytes) {
+  std::string bytes = "before";
+  ByteWriter writer(&bytes);
+  std::memcpy(writer.Extend(5), "abcde", 5);
+  writer.TakeBack(2);
+  EXPECT_EQ(bytes, "beforeabc");
+  writer.TakeBack(0);
+  EXPECT_EQ(writer.size(), 9u);
+}
+
 TEST(ByteWriter, Extend_GivesRoomBehindWhatWasWritten) {
   std::string bytes = "kept";
   ByteWriter writer(&bytes);

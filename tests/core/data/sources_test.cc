@@ -86,6 +86,7 @@ TEST(ParseShardSpec, NameAlone_IsTheWholeDataSet) {
   EXPECT_EQ(spec->shard, 0);
   EXPECT_EQ(spec->num_shards, 1);
   EXPECT_EQ(spec->seed, 1u);
+  EXPECT_EQ(spec->partition.ToString(), "iid");
 }
 
 TEST(ParseShardSpec, AllKeysInAnyOrder) {
@@ -96,6 +97,21 @@ TEST(ParseShardSpec, AllKeysInAnyOrder) {
   EXPECT_EQ(spec->shard, 3);
   EXPECT_EQ(spec->num_shards, 10);
   EXPECT_EQ(spec->seed, std::numeric_limits<uint64_t>::max());
+}
+
+TEST(ParseShardSpec, Partition_HasTheNumbersOfItsKind) {
+  const auto dirichlet =
+      ParseShardSpec("fashion_mnist:shard=1/8,partition=dirichlet,alpha=0.25,min_examples=3");
+  ASSERT_THAT(dirichlet, IsOk());
+  EXPECT_EQ(dirichlet->partition.kind, "dirichlet");
+  EXPECT_EQ(dirichlet->partition.alpha, 0.25);
+  EXPECT_EQ(dirichlet->partition.min_examples, 3);
+  const auto shards = ParseShardSpec("fashion_mnist:partition=shards,shards_per_client=4");
+  ASSERT_THAT(shards, IsOk());
+  EXPECT_EQ(shards->partition.ToString(), "shards(4)");
+  const auto classes = ParseShardSpec("fashion_mnist:partition=classes,classes_per_client=1");
+  ASSERT_THAT(classes, IsOk());
+  EXPECT_EQ(classes->partition.ToString(), "classes(1)");
 }
 
 struct BadSpec {
@@ -114,9 +130,12 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         BadSpec{"", "data: no data set ''; there are fashion_mnist"},
         BadSpec{"mnist:shard=1/2", "data: no data set 'mnist'; there are fashion_mnist"},
-        BadSpec{"fashion_mnist:", "data: '' is not key=value, with a key of path, shard or seed"},
+        BadSpec{"fashion_mnist:",
+                "data: '' is not key=value, with a key of path, shard, seed, partition,"},
         BadSpec{"fashion_mnist:shard", "data: 'shard' is not key=value"},
-        BadSpec{"fashion_mnist:shards=1/2", "unknown key 'shards', expected path, shard or seed"},
+        BadSpec{"fashion_mnist:shards=1/2",
+                "unknown key 'shards', expected one of path, shard, seed, partition, alpha, "
+                "min_examples, shards_per_client, classes_per_client"},
         BadSpec{"fashion_mnist:shard=10/10", "shard is '10/10', expected I/N with 0 <= I < N"},
         BadSpec{"fashion_mnist:shard=-1/10", "shard is '-1/10', expected I/N"},
         BadSpec{"fashion_mnist:shard=1", "shard is '1', expected I/N"},
@@ -126,6 +145,15 @@ INSTANTIATE_TEST_SUITE_P(
         BadSpec{"fashion_mnist:shard=0/99999999999999999999", "expected I/N"},
         BadSpec{"fashion_mnist:seed=-1", "seed is '-1', expected an integer from 0 to 2^64 - 1"},
         BadSpec{"fashion_mnist:seed=", "seed is '', expected an integer"},
+        BadSpec{"fashion_mnist:partition=", "partition is '', expected a kind of partition"},
+        BadSpec{"fashion_mnist:partition=zipf",
+                "data: partition is 'zipf', expected one of iid, dirichlet, shards, classes"},
+        BadSpec{"fashion_mnist:alpha=much", "alpha is 'much', expected a number"},
+        BadSpec{"fashion_mnist:alpha=0", "data: alpha is 0, expected 0.0001 to 1e+06"},
+        BadSpec{"fashion_mnist:min_examples=1.5", "min_examples is '1.5', expected an integer"},
+        BadSpec{"fashion_mnist:shards_per_client=0",
+                "data: shards_per_client is 0, expected 1 to 2147483647"},
+        BadSpec{"fashion_mnist:classes_per_client=x", "classes_per_client is 'x', expected an"},
         BadSpec{"fashion_mnist:path=", "path is '', expected a directory"},
         BadSpec{"fashion_mnist:seed=1,seed=2", "key 'seed' is given twice, expected once"}));
 

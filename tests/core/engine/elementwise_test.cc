@@ -77,6 +77,20 @@ TEST_P(ElementwiseTest, ReluGradient_PassesOnlyWhereTheOutputIsPositive) {
   }
 }
 
+TEST_P(ElementwiseTest, Multiply_MultipliesInPlaceAndElsewhere) {
+  for (int64_t count = 0; count < kLongest; ++count) {
+    const std::vector<float> in = Values(count, 12);
+    std::vector<float> expected = in;
+    for (size_t i = 0; i < static_cast<size_t>(count); ++i) expected[i] = 0.3f * in[i];
+    std::vector<float> in_place = in;
+    Multiply(0.3f, in_place.data(), count, in_place.data());
+    EXPECT_EQ(in_place, expected);
+    std::vector<float> elsewhere = Values(count, 13);
+    Multiply(0.3f, in.data(), count, elsewhere.data());
+    EXPECT_EQ(elsewhere, expected);
+  }
+}
+
 TEST_P(ElementwiseTest, AddScaled_AddsTheMultiple) {
   for (int64_t count = 0; count < kLongest; ++count) {
     const std::vector<float> x = Values(count, 6);

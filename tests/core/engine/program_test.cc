@@ -24,6 +24,10 @@ LayerSpec Dense(const std::string& name, int64_t units, const std::string& param
 
 LayerSpec Relu(const std::string& name) { return {.name = name, .kind = LayerKind::kRelu}; }
 
+LayerSpec Scale(const std::string& name) {
+  return {.name = name, .kind = LayerKind::kScale, .factor = 4.0f};
+}
+
 // Two layers with one set of parameters, around layers with their own.
 ModelSpec SharedModel() {
   return {.name = "shared",
@@ -32,8 +36,15 @@ ModelSpec SharedModel() {
                      Dense("b", 8, "both"), Relu("r3"), Dense("out", 3)}};
 }
 
+// Scale layers that run in place and one that does not.
+ModelSpec ScaledModel() {
+  return {.name = "scaled",
+          .input = {6},
+          .layers = {Dense("in", 8), Scale("s1"), Relu("r1"), Scale("s2"), Dense("out", 3)}};
+}
+
 std::vector<ModelSpec> Models() {
-  std::vector<ModelSpec> models = {SharedModel()};
+  std::vector<ModelSpec> models = {SharedModel(), ScaledModel()};
   for (const std::string& name : ZooModelNames()) models.push_back(ZooModel(name).value());
   return models;
 }

@@ -15,6 +15,9 @@ LayerSpec Dense(const std::string& name) {
   return {.name = name, .kind = LayerKind::kDense, .units = 6};
 }
 LayerSpec Relu(const std::string& name) { return {.name = name, .kind = LayerKind::kRelu}; }
+LayerSpec Scale(const std::string& name) {
+  return {.name = name, .kind = LayerKind::kScale, .factor = 2.0f};
+}
 LayerSpec Flatten(const std::string& name) { return {.name = name, .kind = LayerKind::kFlatten}; }
 
 TEST(MakeSchedule, Relu_RunsInPlace) {
@@ -29,6 +32,25 @@ TEST(MakeSchedule, ReluOfTheInput_HasItsOwnOutput) {
   const Schedule schedule = ScheduleOf({Relu("r"), Dense("a")});
   EXPECT_EQ(schedule.layers[0].training.input, kNotInArena);
   EXPECT_NE(schedule.layers[0].training.output, kNotInArena);
+}
+
+// A scale layer between a layer with parameters and its ReLU takes no memory: the ReLU too still
+// runs in place.
+TEST(MakeSchedule, ScaleAfterParameters_NeedsNoMemory) {
+  const Schedule plain = ScheduleOf({Dense("a"), Relu("r"), Dense("b")});
+  const Schedule scaled = ScheduleOf({Dense("a"), Scale("s"), Relu("r"), Dense("b")});
+  EXPECT_EQ(scaled.training_arena_floats, plain.training_arena_floats);
+  EXPECT_EQ(scaled.inference_arena_floats, plain.inference_arena_floats);
+  for (const size_t in_place : {1, 2}) {
+    const LayerBuffers& buffers = scaled.layers[in_place].training;
+    EXPECT_EQ(buffers.output, buffers.input);
+    EXPECT_EQ(buffers.input_gradient, buffers.output_gradient);
+  }
+}
+
+TEST(MakeSchedule, ScaleOfARelu_LeavesWhatTheReluReads) {
+  const Schedule schedule = ScheduleOf({Dense("a"), Relu("r"), Scale("s"), Dense("b")});
+  EXPECT_NE(schedule.layers[2].training.output, schedule.layers[2].training.input);
 }
 
 // The backward pass of the first reads its output: it must find it as it was, also through a view.

@@ -62,6 +62,9 @@ void ExpectMatchesTorch(const ModelSpec& model, int64_t batch_size) {
 
 LayerSpec Flatten() { return {.name = "flatten", .kind = LayerKind::kFlatten}; }
 LayerSpec Relu(const std::string& name) { return {.name = name, .kind = LayerKind::kRelu}; }
+LayerSpec Scale(const std::string& name, float factor) {
+  return {.name = name, .kind = LayerKind::kScale, .factor = factor};
+}
 LayerSpec Dense(const std::string& name, int64_t units) {
   return {.name = name, .kind = LayerKind::kDense, .units = units};
 }
@@ -148,6 +151,19 @@ TEST(TorchGradient, Relu_InEveryPlace) {
                                  Relu("after_pool"), Relu("again"), Flatten(), Relu("flat"),
                                  Dense("fc", 4), Relu("last")}},
                      5);
+}
+
+TEST(TorchGradient, Scale_InEveryPlace) {
+  // First on the model's input, in place after a convolution and under a ReLU in place, of a ReLU's
+  // output, before pooling, through a flatten, twice in a row, last.
+  ExpectMatchesTorch(
+      {.name = "scales",
+       .input = {2, 6, 6},
+       .layers = {Scale("first", 0.5f), Conv2d("conv1", 3, 3, 1, 1), Scale("in_place", 4.0f),
+                  Relu("relu1"), Scale("of_relu", -0.3f), Conv2d("conv2", 4, 3, 1, 1),
+                  Scale("before_pool", 1.7f), MaxPool2d("pool", 2, 2), Relu("relu2"), Flatten(),
+                  Scale("flat", 0.1f), Scale("again", 20.0f), Dense("fc", 4), Scale("last", 3.0f)}},
+      5);
 }
 
 TEST(TorchGradient, PoolingOfTheInput_NeedsNoGradient) {

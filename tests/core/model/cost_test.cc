@@ -11,12 +11,13 @@ namespace {
 using ::tern::testing::IsOk;
 using ::tern::testing::StatusIs;
 
-// [N, 2, 4, 4] -> conv 3 x (2 3 3) -> [N, 3, 2, 2] -> relu -> pool 2 -> [N, 3] -> dense 5.
+// [N, 2, 4, 4] -> conv 3 x (2 3 3) -> [N, 3, 2, 2] -> scale -> relu -> pool 2 -> [N, 3] -> dense 5.
 TEST(CountCost, EveryLayerKind_IsCountedByHand) {
   const ModelSpec spec = {
       .name = "counted",
       .input = {2, 4, 4},
       .layers = {{.name = "conv", .kind = LayerKind::kConv2d, .units = 3, .kernel = 3},
+                 {.name = "scale", .kind = LayerKind::kScale, .factor = 2.0f},
                  {.name = "relu", .kind = LayerKind::kRelu},
                  {.name = "pool", .kind = LayerKind::kMaxPool2d, .kernel = 2, .stride = 2},
                  {.name = "flatten", .kind = LayerKind::kFlatten},
@@ -26,9 +27,11 @@ TEST(CountCost, EveryLayerKind_IsCountedByHand) {
   EXPECT_EQ(cost->num_parameters, 3 * 18 + 3 + 5 * 3 + 5);
   const int64_t conv = 2 * 12 * 18;
   const int64_t fc = 2 * 5 * 3;
-  EXPECT_EQ(cost->forward_flops, (conv + 12) + 12 + 3 * 4 + (fc + 5));
-  // No gradient with respect to the model's input; pooling and ReLU pass one value an output back.
-  EXPECT_EQ(cost->training_flops, (2 * conv + 2 * 12) + (12 + 12) + (12 + 3) + (3 * fc + 2 * 5));
+  EXPECT_EQ(cost->forward_flops, (conv + 12) + 12 + 12 + 3 * 4 + (fc + 5));
+  // No gradient with respect to the model's input; pooling, scale and ReLU pass one value an output
+  // back.
+  EXPECT_EQ(cost->training_flops,
+            (2 * conv + 2 * 12) + 2 * (12 + 12) + (12 + 3) + (3 * fc + 2 * 5));
 }
 
 TEST(CountCost, SharedParameters_AreCountedOnceAndComputedTwice) {

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <limits>
+
 #include "absl/strings/str_cat.h"
 #include "core/base/random.h"
 #include "core/model/cost.h"
@@ -51,6 +54,14 @@ TEST(InferShapes, StrideAndPadding_FollowTheFormula) {
   ASSERT_THAT(shapes, IsOk());
   EXPECT_EQ((*shapes)[0], (Shape{5, 4, 3}));  // (11 + 4 - 4) / 3 + 1, (8 + 4 - 4) / 3 + 1
   EXPECT_EQ((*shapes)[2], (Shape{5, 2, 1}));
+}
+
+TEST(InferShapes, Scale_GivesTheShapeOfItsInput) {
+  ModelSpec spec = SmallModel();
+  spec.layers[1] = {.name = "scale", .kind = LayerKind::kScale, .factor = -0.5f};
+  const auto shapes = InferShapes(spec);
+  ASSERT_THAT(shapes, IsOk());
+  EXPECT_EQ((*shapes)[1], (*shapes)[0]);
 }
 
 TEST(InferShapes, NamedInput_ReadsThatLayer) {
@@ -108,6 +119,20 @@ const BadModel kBadModels[] = {
     {"PaddedPool", [](ModelSpec& s) { s.layers[2].padding = 1; }, "max_pool2d takes no padding"},
     {"UnknownKind", [](ModelSpec& s) { s.layers[1].kind = static_cast<LayerKind>(77); },
      "layer 'relu': unknown kind 77"},
+    {"NoFactor", [](ModelSpec& s) { s.layers[1].kind = LayerKind::kScale; },
+     "layer 'relu': factor is 0, expected finite and not 0"},
+    {"InfiniteFactor",
+     [](ModelSpec& s) {
+       s.layers[1].kind = LayerKind::kScale;
+       s.layers[1].factor = -std::numeric_limits<float>::infinity();
+     },
+     "layer 'relu': factor is -inf"},
+    {"FactorNotANumber",
+     [](ModelSpec& s) {
+       s.layers[1].kind = LayerKind::kScale;
+       s.layers[1].factor = std::nanf("");
+     },
+     "layer 'relu': factor is nan"},
     {"OneClass", [](ModelSpec& s) { s.layers[4].units = 1; },
      "layer 'fc': the last layer must give logits [N, classes] with at least 2 classes, got [N, "
      "1]"},
@@ -160,12 +185,13 @@ TEST(InferShapes, ArbitraryModels_AreRefusedOrMakeSense) {
     const uint32_t layers = random.Below(4);
     for (uint32_t l = 0; l < layers; ++l) {
       spec.layers.push_back({.name = absl::StrCat("l", l),
-                             .kind = static_cast<LayerKind>(random.Below(7)),
+                             .kind = static_cast<LayerKind>(random.Below(8)),
                              .parameters = random.Below(4) == 0 ? "shared" : "",
                              .units = number(),
                              .kernel = number(),
                              .stride = number(),
-                             .padding = random.Below(2) == 0 ? 0 : number()});
+                             .padding = random.Below(2) == 0 ? 0 : number(),
+                             .factor = static_cast<float>(number())});
     }
     const auto layout = MakeParameterLayout(spec);
     const auto cost = CountCost(spec);
@@ -187,6 +213,7 @@ TEST(LayerKindName, EveryKind_AndNone) {
   EXPECT_EQ(LayerKindName(LayerKind::kMaxPool2d), "max_pool2d");
   EXPECT_EQ(LayerKindName(LayerKind::kRelu), "relu");
   EXPECT_EQ(LayerKindName(LayerKind::kFlatten), "flatten");
+  EXPECT_EQ(LayerKindName(LayerKind::kScale), "scale");
   EXPECT_EQ(LayerKindName(static_cast<LayerKind>(0)), "unknown");
 }
 

@@ -139,16 +139,78 @@ TEST(EngineTrainer, MoreEpochs_LearnTheDataset) {
 TEST(EngineTrainer, SamePlanAgain_AllocatesNothing) {
   if (!testing::CanCountAllocations()) GTEST_SKIP() << "a sanitizer has replaced malloc";
   const FakeDataset dataset = FakeDataset::Random({2, 3, 3}, 4, 30);
-  const FakeDataset smaller = FakeDataset::Random({2, 3, 3}, 4, 12);
+  const FakeDataset other = FakeDataset::Random({2, 3, 3}, 4, 30, 2);
   const Plan plan = SmallPlan();
   EngineTrainer trainer;
   std::vector<float> parameters = StartOf(plan);
   ASSERT_THAT(trainer.Train(plan, 1, dataset, absl::MakeSpan(parameters)), IsOk());
   const int64_t before = testing::NumAllocations();
-  const bool ok = trainer.Train(plan, 2, smaller, absl::MakeSpan(parameters)).ok() &&
+  const bool ok = trainer.Train(plan, 2, other, absl::MakeSpan(parameters)).ok() &&
                   trainer.Train(plan, 3, dataset, absl::MakeSpan(parameters)).ok();
   EXPECT_EQ(testing::NumAllocations(), before);
   EXPECT_TRUE(ok);
+}
+
+// Four steps an epoch.
+TEST(EngineTrainer, MaxLocalSteps_EndsTrainingInAnyEpoch) {
+  const FakeDataset dataset = FakeDataset::Random({2, 3, 3}, 4, 30);
+  Plan plan = SmallPlan();
+  EngineTrainer trainer;
+  std::vector<std::vector<float>> trained;
+  for (const auto& [max_steps, steps] : std::vector<std::pair<int64_t, int64_t>>{
+           {1, 1}, {3, 3}, {4, 4}, {5, 5}, {8, 8}, {9, 8}, {0, 8}}) {
+    plan.train.max_local_steps = max_steps;
+    std::vector<float> parameters = StartOf(plan);
+    const auto report = trainer.Train(plan, 77, dataset, absl::MakeSpan(parameters));
+    ASSERT_THAT(report, IsOk());
+    EXPECT_EQ(report->local_steps, steps) << max_steps;
+    EXPECT_TRUE(std::isfinite(report->train_loss));
+    trained.push_back(parameters);
+  }
+  EXPECT_NE(trained[0], trained[1]);
+  EXPECT_NE(trained[3], trained[4]);
+  EXPECT_EQ(trained[5], trained[6]);
+  // Its first steps are those of the longer training.
+  plan.train = {.local_epochs = 1, .batch_size = 8, .learning_rate = 0.1f};
+  EXPECT_EQ(Train(trainer, plan, dataset), trained[2]);
+}
+
+TEST(EngineTrainer, Prepare_LeavesNothingToAllocateForTraining) {
+  if (!testing::CanCountAllocations()) GTEST_SKIP() << "a sanitizer has replaced malloc";
+  const FakeDataset dataset = FakeDataset::Random({2, 3, 3}, 4, 30);
+  const Plan plan = SmallPlan();
+  EngineTrainer trainer;
+  std::vector<float> parameters = StartOf(plan);
+  ASSERT_THAT(trainer.Prepare(plan, 30), IsOk());
+  const int64_t before = testing::NumAllocations();
+  const bool ok = trainer.Train(plan, 1, dataset, absl::MakeSpan(parameters)).ok();
+  EXPECT_EQ(testing::NumAllocations(), before);
+  EXPECT_TRUE(ok);
+}
+
+TEST(EngineTrainer, Prepare_PlanThatCannotBeTrained_IsInvalidArgument) {
+  EngineTrainer trainer;
+  Plan plan = SmallPlan();
+  plan.train.learning_rate = 0.0f;
+  EXPECT_THAT(trainer.Prepare(plan, 30),
+              StatusIs(absl::StatusCode::kInvalidArgument, "learning_rate"));
+  plan = SmallPlan();
+  plan.model.layers.clear();
+  EXPECT_THAT(trainer.Prepare(plan, 30), StatusIs(absl::StatusCode::kInvalidArgument, "0 layers"));
+}
+
+TEST(PlanCost, AfterALargerPlan_TheTrainerHoldsWhatTheSmallerOneNeeds) {
+  EngineTrainer trainer;
+  const FakeDataset many = FakeDataset::Random({2, 3, 3}, 4, 500);
+  const FakeDataset few = FakeDataset::Random({2, 3, 3}, 4, 7);
+  Plan plan = SmallPlan();
+  plan.train.batch_size = 64;
+  Train(trainer, plan, many);
+  plan.train.batch_size = 2;
+  std::vector<float> parameters = StartOf(plan);
+  const auto report = trainer.Train(plan, 1, few, absl::MakeSpan(parameters));
+  ASSERT_THAT(report, IsOk());
+  EXPECT_EQ(report->train_bytes, PlanCost(plan, 7)->train_bytes);
 }
 
 TEST(PlanCost, TrainBytes_AreThoseThatTheTrainerReports) {

@@ -1,19 +1,20 @@
 #include "core/train/evaluator.h"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <numeric>
 #include <vector>
 
 #include "core/model/parameter_layout.h"
 #include "core/model/zoo.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
 #include "tests/testing/fake_dataset.h"
 #include "tests/testing/status_matchers.h"
 
 namespace tern {
 namespace {
 
+using ::testing::ElementsAre;
 using testing::FakeDataset;
 using testing::IsOk;
 using testing::StatusIs;
@@ -58,6 +59,34 @@ TEST(Evaluate, HandComputedMetrics) {
   EXPECT_NEAR(result->loss, log_sum - 2.0 * 3.0 / 6.0, 1e-12);
 }
 
+TEST(Evaluate, ConfusionMatrix_HasARowForEachTrueClass) {
+  const FakeDataset dataset = Predicting(4, {0, 0, 1, 1, 3, 0}, {0, 0, 0, 1, 1, 2});
+  ThreadPool pool(1);
+  const auto result = Evaluate(IdentityModel(4), IdentityParameters(4), dataset, pool);
+  ASSERT_THAT(result, IsOk());
+  EXPECT_THAT(result->confusion_matrix,
+              ElementsAre(ElementsAre(2, 1, 0, 0), ElementsAre(0, 1, 0, 1), ElementsAre(1, 0, 0, 0),
+                          ElementsAre(0, 0, 0, 0)));
+}
+
+TEST(Evaluate, PerClass_IsOfTheMatrixsRowsAndColumns) {
+  const FakeDataset dataset = Predicting(4, {0, 0, 1, 1, 3, 0}, {0, 0, 0, 1, 1, 2});
+  ThreadPool pool(1);
+  const auto result = Evaluate(IdentityModel(4), IdentityParameters(4), dataset, pool);
+  ASSERT_THAT(result, IsOk());
+  const auto is = [](double precision, double recall, double f1, int64_t support) {
+    return ::testing::AllOf(
+        ::testing::Field("precision", &ClassMetrics::precision, ::testing::DoubleEq(precision)),
+        ::testing::Field("recall", &ClassMetrics::recall, ::testing::DoubleEq(recall)),
+        ::testing::Field("f1", &ClassMetrics::f1, ::testing::DoubleEq(f1)),
+        ::testing::Field("support", &ClassMetrics::support, support));
+  };
+  // Never predicted, and not even there: 0, not a division by zero.
+  EXPECT_THAT(result->per_class,
+              ElementsAre(is(2.0 / 3.0, 2.0 / 3.0, 2.0 / 3.0, 3), is(0.5, 0.5, 0.5, 2),
+                          is(0.0, 0.0, 0.0, 1), is(0.0, 0.0, 0.0, 0)));
+}
+
 TEST(Evaluate, PrecisionAndRecallThatDiffer) {
   // Class 0: precision 1/3, recall 1. Class 1: precision 1, recall 1/3.
   const FakeDataset dataset = Predicting(2, {0, 0, 0, 1}, {0, 1, 1, 1});
@@ -88,6 +117,7 @@ TEST(Evaluate, AnyNumberOfThreads_SameNumbers) {
     EXPECT_EQ(result->precision_macro, expected->precision_macro);
     EXPECT_EQ(result->recall_macro, expected->recall_macro);
     EXPECT_EQ(result->f1_macro, expected->f1_macro);
+    EXPECT_EQ(result->confusion_matrix, expected->confusion_matrix);
   }
 }
 

@@ -3,10 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/crc32c.h"
+#include "core/wire/serialize.h"
 
 namespace tern {
 namespace {
@@ -92,6 +95,27 @@ TEST(Chunks, Send_WhenSendingFails_StopsAtOnce) {
       });
   ExpectRefused(sent, absl::StatusCode::kCancelled, "gone");
   EXPECT_EQ(calls, 2);
+}
+
+TEST(ChunkedBytes, IsTheLengthOfTheSerializedChunks_AtEveryEdge) {
+  // Where a varint grows, and where a piece is added.
+  const int64_t piece = kMaxChunkBytes;
+  for (const int64_t edge :
+       {int64_t{0}, int64_t{128}, int64_t{16384}, piece, 2 * piece, 8 * piece, 9 * piece}) {
+    for (int64_t size = std::max(edge - 3, int64_t{0}); size <= edge + 3; ++size) {
+      const std::string bytes = Bytes(static_cast<size_t>(size));
+      for (const bool with_lease_id : {false, true}) {
+        int64_t sent_bytes = 0;
+        const absl::Status sent =
+            SendChunks(bytes, 0, with_lease_id ? kLeaseId : "", [&](Chunk&& chunk) {
+              sent_bytes += static_cast<int64_t>(Serialize(std::move(chunk)).size());
+              return absl::OkStatus();
+            });
+        ASSERT_TRUE(sent.ok()) << sent;
+        EXPECT_EQ(ChunkedBytes(size, with_lease_id), sent_bytes) << size << " bytes";
+      }
+    }
+  }
 }
 
 TEST(ChunkAssembler, Add_FirstChunkWithoutTotal_IsInvalidArgument) {

@@ -184,7 +184,7 @@ TEST(Conversion, ModelSpec_WrongFields_AreInvalidArgumentByName) {
         [](M& m) {
           while (m.layers_size() < 1025) *m.add_layers() = m.layers(0);
         }},
-       {"model.layers[1].kind (layer 'relu1') is 77",
+       {"model.layers[1].kind (layer 'scale1') is 77",
         [](M& m) { m.mutable_layers(1)->set_kind(static_cast<v1::LayerKind>(77)); }},
        {"model.layers[0].kind", [](M& m) { m.mutable_layers(0)->clear_kind(); }},
        {"model.layers[2].name",

@@ -136,6 +136,17 @@ TEST_F(ModelFileTest, Read_StructureThatIsNoModel_NamesTheLayer) {
   ExpectRefused(absl::StatusCode::kInvalidArgument, "layer 'conv1'");
 }
 
+TEST_F(ModelFileTest, Read_ScaleByAFactorThatIsNotFinite_NamesTheLayer) {
+  ASSERT_TRUE(WriteModelFile(path_, model_).ok());
+  std::string bytes = Contents();
+  const std::string two("\x00\x00\x00\x40", 4);
+  const std::string infinity("\x00\x00\x80\x7F", 4);
+  bytes.replace(bytes.find(two, bytes.find("scale1")), 4, infinity);
+  SetContents(bytes);
+  ExpectRefused(absl::StatusCode::kInvalidArgument,
+                "layer 'scale1': factor is inf, expected finite and not 0");
+}
+
 TEST_F(ModelFileTest, Read_EveryTruncation_IsDataLoss) {
   ASSERT_TRUE(WriteModelFile(path_, model_).ok());
   const std::string bytes = Contents();

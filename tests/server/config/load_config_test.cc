@@ -71,7 +71,8 @@ TEST_F(LoadConfigTest, ShortestConfig_HasTheDefaultsOfTheSchema) {
 TEST_F(LoadConfigTest, EveryField_ReachesItsPlace) {
   const auto config = Load(
       "seed: 9\n"
-      "data: {name: fashion_mnist, path: /data, partition: {kind: iid, num_clients: 7}}\n"
+      "data: {name: fashion_mnist, path: /data, partition: {kind: dirichlet, num_clients: 7,\n"
+      "  alpha: 0.25, min_examples: 3, shards_per_client: 4, classes_per_client: 5}}\n"
       "task:\n"
       "  name: all\n"
       "  model: lenet5\n"
@@ -91,6 +92,10 @@ TEST_F(LoadConfigTest, EveryField_ReachesItsPlace) {
   EXPECT_EQ(config->seed, 9u);
   EXPECT_EQ(config->data.path, "/data");
   EXPECT_EQ(config->num_clients, 7);
+  EXPECT_EQ(config->partition.ToString(), "dirichlet(0.25)");
+  EXPECT_EQ(config->partition.min_examples, 3);
+  EXPECT_EQ(config->partition.shards_per_client, 4);
+  EXPECT_EQ(config->partition.classes_per_client, 5);
   const Task& task = config->task;
   EXPECT_EQ(task.name, "all");
   EXPECT_EQ(task.seed, 9u);
@@ -193,9 +198,6 @@ TEST_F(LoadConfigTest, WhatThisVersionCannotDo_IsRefused) {
   EXPECT_THAT(ErrorOf("codec: {down: quantize(8)}"),
               StatusIs(kUnimplemented,
                        Line3("task.codec.down is quantize(8); this version has only none")));
-  EXPECT_THAT(Load("task: {model: lenet5}\ndata:\n  partition: {kind: dirichlet}\n"),
-              StatusIs(kUnimplemented,
-                       Line3("data.partition.kind is dirichlet; this version has only iid")));
 }
 
 TEST_F(LoadConfigTest, ValueOutOfRange_NamesFileLineAndField) {
@@ -209,9 +211,41 @@ TEST_F(LoadConfigTest, ValueOutOfRange_NamesFileLineAndField) {
               StatusIs(kInvalid, Line3("task.evaluate.every is -1, expected 0 or more")));
   EXPECT_THAT(Load("task: {model: lenet5}\ndata:\n  partition: {num_clients: 0}\n"),
               StatusIs(kInvalid, Line3("data.partition.num_clients is 0, expected at least 1")));
+  EXPECT_THAT(Load("task: {model: lenet5}\ndata:\n  partition: {kind: zipf}\n"),
+              StatusIs(kInvalid, Line3("data.partition.kind is 'zipf', expected one of iid, ")));
   EXPECT_THAT(Load("task: {model: lenet5}\n\ndata: mnist\n"),
               StatusIs(absl::StatusCode::kNotFound,
                        Line3("data.name is mnist, expected one of fashion_mnist")));
+}
+
+TEST_F(LoadConfigTest, Adapt_ReachesTheTask) {
+  const auto plain = Load("task: {model: lenet5}\n");
+  ASSERT_THAT(plain, IsOk());
+  EXPECT_EQ(plain->task.adapt.widths, std::vector<double>{1.0});
+  EXPECT_EQ(plain->task.adapt.submodel, SubmodelRule::kHeteroFl);
+  EXPECT_EQ(plain->task.adapt.min_batch_size, 0);
+  EXPECT_TRUE(plain->task.error_feedback);
+  const auto config = Load(
+      "task:\n  model: lenet5\n  codec: {up: none, error_feedback: false}\n"
+      "  adapt: {widths: [1, 0.5, 0.25], submodel: fedrolex, min_batch_size: 2,\n"
+      "          min_local_steps: 5, codecs: [\"quantize(8)\", none]}\n");
+  ASSERT_THAT(config, IsOk());
+  const AdaptOptions& adapt = config->task.adapt;
+  EXPECT_EQ(adapt.widths, (std::vector<double>{1.0, 0.5, 0.25}));
+  EXPECT_EQ(adapt.submodel, SubmodelRule::kFedRolex);
+  EXPECT_EQ(adapt.min_batch_size, 2);
+  EXPECT_EQ(adapt.min_local_steps, 5);
+  EXPECT_EQ(adapt.codecs, (std::vector<std::string>{"quantize(8)", "none"}));
+  EXPECT_FALSE(config->task.error_feedback);
+}
+
+TEST_F(LoadConfigTest, AdaptThatIsWrong_NamesFileLineAndField) {
+  EXPECT_THAT(ErrorOf("adapt: {submodel: random}"),
+              StatusIs(kInvalid, Line3("task.adapt.submodel: ")));
+  EXPECT_THAT(ErrorOf("adapt: {widths: [0.5, 1]}"),
+              StatusIs(kInvalid, Line3("task.adapt.widths is [0.5, 1], expected ")));
+  EXPECT_THAT(ErrorOf("adapt: {codecs: [squeeze]}"),
+              StatusIs(kInvalid, Line3("task.adapt.codecs: codec 'squeeze'")));
 }
 
 TEST_F(LoadConfigTest, WrongOverride_IsNamedInsteadOfTheFile) {

@@ -10,16 +10,13 @@
 #include "core/base/files.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/descriptor.pb.h"
-#include "google/protobuf/util/message_differencer.h"
 #include "gtest/gtest.h"
-#include "server/config/proto_to_yaml.h"
 #include "tern/v1/config.pb.h"
 #include "tests/testing/status_matchers.h"
 
 namespace tern::server {
 namespace {
 
-using ::google::protobuf::util::MessageDifferencer;
 using ::tern::testing::IsOk;
 using ::tern::testing::StatusIs;
 using ::testing::HasSubstr;
@@ -75,6 +72,13 @@ TEST_F(YamlToProtoTest, MergeYamlFile_EveryKindOfValue_IsSet) {
   EXPECT_EQ(config_.task().round().deadline_s(), 30.0);
 }
 
+TEST_F(YamlToProtoTest, MergeYamlText_ErrorsBeginWithItsName) {
+  EXPECT_THAT(MergeYamlText("seed: 5\n", "built in", &config_), IsOk());
+  EXPECT_EQ(config_.seed(), 5u);
+  EXPECT_THAT(MergeYamlText("seed: 5\nsead: 6\n", "built in", &config_),
+              StatusIs(kInvalid, "built in:2: sead: unknown field; did you mean seed? "));
+}
+
 TEST_F(YamlToProtoTest, MergeYamlFile_Scalar_IsShorthandForModelAndData) {
   ASSERT_THAT(Merge("data: fashion_mnist\ntask: {model: lenet5}\n"), IsOk());
   EXPECT_EQ(config_.data().name(), "fashion_mnist");
@@ -106,8 +110,8 @@ TEST_F(YamlToProtoTest, MergeYamlFile_UnknownField_ListsFieldsAndSuggestsOne) {
               StatusIs(kInvalid, At(1,
                                     "sead: unknown field; did you mean seed? fields of Config: "
                                     "seed, data, task, server")));
-  const absl::Status far = Merge("population: []\n");
-  EXPECT_THAT(far, StatusIs(kInvalid, At(1, "population: unknown field; fields of Config: ")));
+  const absl::Status far = Merge("telemetry: []\n");
+  EXPECT_THAT(far, StatusIs(kInvalid, At(1, "telemetry: unknown field; fields of Config: ")));
 }
 
 struct IllTyped {
@@ -159,14 +163,14 @@ INSTANTIATE_TEST_SUITE_P(
                  "task.name: expected text in UTF-8, got other bytes"},
         IllTyped{"task: lenet5\n", 1,
                  "task: expected a mapping with fields of name, model, num_rounds, train, codec, "
-                 "strategy, round, evaluate, got 'lenet5'"},
+                 "strategy, round, evaluate, adapt, got 'lenet5'"},
         IllTyped{"task:\n  model: {spec: {layers: {}}}\n", 2,
                  "task.model.spec.layers: expected a list, got a mapping"},
         IllTyped{"task:\n  model:\n    spec:\n      layers:\n      - {kind: relu}\n"
                  "      - {kind: conv3d}\n",
                  6,
                  "task.model.spec.layers[1].kind: expected one of dense, conv2d, max_pool2d, relu, "
-                 "flatten, got 'conv3d'"},
+                 "flatten, scale, got 'conv3d'"},
         IllTyped{"task:\n  model:\n    spec:\n      input: [1,\n        x]\n", 5,
                  "task.model.spec.input[1]: expected an integer, got 'x'"}));
 
@@ -206,7 +210,7 @@ TEST_F(YamlToProtoTest, MergeYamlFile_DeepNesting_IsRefused) {
 TEST_F(YamlToProtoTest, MergeYamlFile_NotOneMapping_IsRefused) {
   EXPECT_THAT(Merge("- seed\n"), StatusIs(kInvalid,
                                           "expected a mapping with fields of seed, data, "
-                                          "task, server, got a list"));
+                                          "task, server, population, simulation, got a list"));
   EXPECT_THAT(Merge("hello\n"), StatusIs(kInvalid, "got 'hello'"));
   EXPECT_THAT(Merge(""), StatusIs(kInvalid, "got nothing"));
   EXPECT_THAT(Merge("# only a comment\n"), StatusIs(kInvalid, "got nothing"));
@@ -283,90 +287,6 @@ TEST_F(YamlToProtoTest, MergeOverride_Wrong_NamesTheAssignment) {
   EXPECT_THAT(merge("task..name=x"), StatusIs(kInvalid, "task.: unknown field; "));
   EXPECT_THAT(merge("tusk.name=x"), StatusIs(kInvalid, "tusk: unknown field; did you mean task? "));
   EXPECT_THAT(merge("task.name=[x"), StatusIs(kInvalid, "--set task.name=[x: malformed YAML: "));
-}
-
-TEST_F(YamlToProtoTest, ToYaml_PrintsEveryFieldInOrder) {
-  ASSERT_THAT(Merge("task: {model: lenet5, codec: {up: quantize(8)}}\n"), IsOk());
-  EXPECT_EQ(ToYaml(config_),
-            "seed: 1\n"
-            "data:\n"
-            "  name: fashion_mnist\n"
-            "  path: \"\"\n"
-            "  partition:\n"
-            "    kind: iid\n"
-            "    num_clients: 10\n"
-            "task:\n"
-            "  name: task\n"
-            "  model:\n"
-            "    zoo: lenet5\n"
-            "  num_rounds: 20\n"
-            "  train:\n"
-            "    local_epochs: 1\n"
-            "    batch_size: 10\n"
-            "    learning_rate: 0.05\n"
-            "    momentum: 0\n"
-            "    precision: fp32\n"
-            "  codec:\n"
-            "    up: \"quantize(8)\"\n"
-            "    down: none\n"
-            "  strategy:\n"
-            "    aggregator: mean\n"
-            "    optimizer: fedavg\n"
-            "    learning_rate: 1\n"
-            "    max_update_abs: 16\n"
-            "    max_num_examples: 1000000\n"
-            "  round:\n"
-            "    cohort_size: 10\n"
-            "    over_selection: 1\n"
-            "    min_updates: 1\n"
-            "    min_available: 0\n"
-            "    deadline_s: 600\n"
-            "  evaluate:\n"
-            "    every: 1\n"
-            "server:\n"
-            "  listen: \"0.0.0.0:9092\"\n"
-            "  tls:\n"
-            "    certificate: \"\"\n"
-            "    private_key: \"\"\n"
-            "    client_ca: \"\"\n");
-}
-
-TEST_F(YamlToProtoTest, ToYaml_LoadsAgainToTheSame) {
-  ASSERT_THAT(
-      Merge("seed: 18446744073709551615\n"
-            "data: {name: 'on', path: \"a \\\"b\\\" \\\\ \\n\\t # é: x\"}\n"
-            "task:\n"
-            "  name: '007'\n"
-            "  model: {spec: {name: m, input: [1, 28, 28], layers: [{name: f, kind: flatten},"
-            " {name: fc, kind: dense, units: 10}]}}\n"
-            "  train: {learning_rate: 0.1}\n"
-            "  strategy: {max_update_abs: 1.17549435e-38}\n"
-            "  round: {deadline_s: 0.30000000000000004}\n"),
-      IsOk());
-  const std::string yaml = ToYaml(config_);
-  v1::Config again;
-  ASSERT_THAT(WriteFileAtomically(path_, yaml), IsOk());
-  ASSERT_THAT(MergeYamlFile(path_, &again), IsOk());
-  EXPECT_EQ(ToYaml(again), yaml);
-  EXPECT_EQ(again.data().path(), config_.data().path());
-  EXPECT_EQ(again.task().train().learning_rate(), 0.1f);
-  EXPECT_EQ(again.task().round().deadline_s(), 0.30000000000000004);
-  EXPECT_TRUE(MessageDifferencer::Equivalent(again.task().model(), config_.task().model()));
-  // Everything is set now, so that the next round trip gives an equal message.
-  v1::Config third;
-  ASSERT_THAT(MergeYamlFile(path_, &third), IsOk());
-  EXPECT_TRUE(MessageDifferencer::Equals(third, again));
-}
-
-TEST_F(YamlToProtoTest, ToYaml_EmptyMessagesAndLists_LoadAgain) {
-  config_.mutable_task()->mutable_model()->mutable_spec();
-  const std::string yaml = ToYaml(config_);
-  EXPECT_THAT(yaml, HasSubstr("layers: []\n"));
-  v1::Config again;
-  ASSERT_THAT(WriteFileAtomically(path_, yaml), IsOk());
-  ASSERT_THAT(MergeYamlFile(path_, &again), IsOk());
-  EXPECT_EQ(ToYaml(again), yaml);
-  EXPECT_THAT(ToYaml(v1::Config()), HasSubstr("model: {}\n"));
 }
 
 // Whatever the bytes, reading ends with a status that names the file.

@@ -1,0 +1,47 @@
+#include "core/wire/plan_bytes.h"
+
+#include <limits>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "compression/frame.h"
+#include "core/wire/conversion_checks.h"
+#include "core/wire/messages.h"
+#include "core/wire/serialize.h"
+
+namespace tern {
+namespace {
+
+// Numbers take the more bytes the larger they are.
+int64_t MaxUpdateBytes(const Plan& plan, int64_t max_frame_bytes) {
+  constexpr int64_t kLargest = std::numeric_limits<int64_t>::max();
+  const UpdateEnvelope envelope =
+      MakeUpdateEnvelope({.lease_id = std::string(kLeaseIdBytes, '\0'),
+                          .base_hash = std::string(kHashBytes, '\0'),
+                          .sections = {{.name = kParametersSection, .codec = plan.codec}},
+                          .report = {.num_examples = kLargest,
+                                     .local_steps = kLargest,
+                                     .train_loss = 1.0,
+                                     .peak_memory_bytes = kLargest}},
+                         max_frame_bytes);
+  return static_cast<int64_t>(envelope.before.size() + envelope.after.size()) + max_frame_bytes;
+}
+
+}  // namespace
+
+absl::StatusOr<PlanBytes> CountPlanBytes(const Plan& plan, const compression::Encoder& encoder,
+                                         int64_t num_parameters) {
+  const int64_t frame = compression::MaxFrameBytes(encoder, num_parameters);
+  const int64_t update = frame > kMaxMessageBytes ? frame : MaxUpdateBytes(plan, frame);
+  if (update > kMaxMessageBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("an update of ", num_parameters, " parameters under codec '", plan.codec,
+                     "' takes up to ", update, " bytes, expected at most ", kMaxMessageBytes));
+  }
+  const int64_t float_bytes = num_parameters * static_cast<int64_t>(sizeof(float));
+  return PlanBytes{.model = compression::kFrameHeaderBytes + float_bytes,
+                   .update = update,
+                   .residual = plan.error_feedback ? kResidualHeaderBytes + float_bytes : 0};
+}
+
+}  // namespace tern

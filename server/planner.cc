@@ -1,0 +1,298 @@
+#include "server/planner.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "compression/codec.h"
+#include "core/base/status_macros.h"
+#include "core/wire/chunks.h"
+#include "core/wire/plan_bytes.h"
+#include "server/device_cost.h"
+
+namespace tern::server {
+namespace {
+
+// The examples that a training goes over; the last step of an epoch takes those that are left.
+int64_t ExamplesTrained(const TrainOptions& train, int64_t num_examples) {
+  const int64_t all = train.local_epochs * num_examples;
+  if (train.max_local_steps == 0) return all;
+  const int64_t steps_per_epoch = (num_examples - 1) / train.batch_size + 1;
+  const int64_t epochs = train.max_local_steps / steps_per_epoch;
+  if (epochs >= train.local_epochs) return all;
+  return epochs * num_examples + train.max_local_steps % steps_per_epoch * train.batch_size;
+}
+
+// The most steps that go over no more than `examples`.
+int64_t StepsWithin(int64_t examples, int64_t num_examples, int64_t batch_size) {
+  const int64_t steps_per_epoch = (num_examples - 1) / batch_size + 1;
+  return examples / num_examples * steps_per_epoch + examples % num_examples / batch_size;
+}
+
+// amount / rate; what is not known takes nothing.
+double Quotient(double amount, double rate) { return rate > 0.0 ? amount / rate : 0.0; }
+
+// An element of `wanted` that a device with `have` lacks; null if none. Empty: it has all.
+template <typename T>
+const T* FirstLacking(const std::vector<T>& have, const std::vector<T>& wanted) {
+  if (have.empty()) return nullptr;
+  const auto lacking = std::find_if(wanted.begin(), wanted.end(), [&](const T& one) {
+    return std::find(have.begin(), have.end(), one) == have.end();
+  });
+  return lacking == wanted.end() ? nullptr : &*lacking;
+}
+
+std::vector<LayerKind> LayerKinds(const ModelSpec& model) {
+  std::vector<LayerKind> kinds;
+  for (const LayerSpec& layer : model.layers) {
+    if (std::find(kinds.begin(), kinds.end(), layer.kind) == kinds.end()) {
+      kinds.push_back(layer.kind);
+    }
+  }
+  return kinds;
+}
+
+std::string Seconds(absl::Duration duration) {
+  return absl::StrFormat("%.4g s", absl::ToDoubleSeconds(duration));
+}
+
+}  // namespace
+
+struct Planner::Device {
+  explicit Device(const CheckInRequest& request)
+      : capabilities(request.capabilities),
+        num_examples(std::clamp(request.num_examples, int64_t{1}, kMaxNumExamples)) {}
+
+  bool CanExecute(const Candidate& candidate) const {
+    return FirstLacking(capabilities.codecs, candidate.stages) == nullptr &&
+           FirstLacking(capabilities.layer_kinds, candidate.layer_kinds) == nullptr;
+  }
+  int64_t PeakBytes(const Candidate& candidate) const {
+    // The trainer keeps the order of the examples.
+    return candidate.cost.peak_bytes() + num_examples * static_cast<int64_t>(sizeof(int32_t));
+  }
+  bool HasMemory(const Candidate& candidate) const {
+    return capabilities.ram_bytes == 0 || PeakBytes(candidate) <= capabilities.ram_bytes;
+  }
+  bool HasStorage(const Candidate& candidate) const {
+    return capabilities.storage_bytes == 0 || candidate.state_bytes <= capabilities.storage_bytes;
+  }
+
+  const Capabilities& capabilities;
+  const int64_t num_examples;
+};
+
+absl::StatusOr<Planner> Planner::Create(const Task& task) {
+  Planner planner;
+  planner.train_ = task.train;
+  planner.min_local_steps_ = task.adapt.min_local_steps;
+  planner.deadline_ = task.round.deadline;
+  for (size_t i = 0; i < task.adapt.widths.size(); ++i) {
+    // What a submodel costs is the same in every round.
+    const SubmodelOptions options = {.rule = task.adapt.submodel, .width = task.adapt.widths[i]};
+    TERN_ASSIGN_OR_RETURN(const Submodel submodel, MakeSubmodel(task.model, options));
+    for (const std::string& codec : task.Codecs()) {
+      for (const int64_t batch_size : task.BatchSizes()) {
+        TERN_ASSIGN_OR_RETURN(Candidate candidate,
+                              MakeCandidate(task, submodel, codec, batch_size));
+        candidate.width_index = i;
+        candidate.width = options.width;
+        planner.candidates_.push_back(std::move(candidate));
+      }
+    }
+  }
+  return planner;
+}
+
+absl::StatusOr<Planner::Candidate> Planner::MakeCandidate(const Task& task,
+                                                          const Submodel& submodel,
+                                                          const std::string& codec,
+                                                          int64_t batch_size) {
+  TERN_ASSIGN_OR_RETURN(const compression::CodecSpec spec, compression::ParseCodec(codec));
+  Candidate candidate = {.codec = codec,
+                         .layer_kinds = LayerKinds(submodel.model),
+                         .batch_size = batch_size,
+                         .error_feedback = task.error_feedback && spec.LeavesOutCoordinates()};
+  for (const compression::StageSpec& stage : spec.stages) candidate.stages.push_back(stage.name);
+  Plan plan = {.model = submodel.model,
+               .train = task.train,
+               .codec = codec,
+               .submodel = submodel.name,
+               .error_feedback = candidate.error_feedback};
+  plan.train.batch_size = batch_size;
+  TERN_ASSIGN_OR_RETURN(candidate.cost, DeviceCost(plan, 0));
+
+  const PlanBytes bytes =
+      CountPlanBytes(plan, *compression::MakeEncoder(spec), candidate.cost.num_parameters);
+  candidate.bytes_down = ChunkedBytes(bytes.model, /*with_lease_id=*/false);
+  candidate.bytes_up = ChunkedBytes(bytes.update, /*with_lease_id=*/true);
+  candidate.state_bytes = bytes.residual;
+  return candidate;
+}
+
+std::variant<PlanChoice, Refusal> Planner::Choose(const CheckInRequest& request) const {
+  const Device device(request);
+  const Candidate* shortened = nullptr;  // the first that fits with fewer steps
+  int64_t steps = 0;
+  for (const Candidate& candidate : candidates_) {
+    if (!device.CanExecute(candidate) || !device.HasMemory(candidate) ||
+        !device.HasStorage(candidate)) {
+      continue;
+    }
+    const TrainOptions whole = TrainWith(candidate, 0);
+    const double affordable = AffordableFlops(candidate, device);
+    if (affordable >= TrainingFlops(candidate, whole, device)) {
+      return MakeChoice(candidate, whole, device);
+    }
+    if (shortened != nullptr || min_local_steps_ == 0 || affordable <= 0.0) continue;
+    const auto examples =
+        static_cast<int64_t>(affordable / static_cast<double>(candidate.cost.training_flops));
+    steps = StepsWithin(examples, device.num_examples, candidate.batch_size);
+    if (steps >= min_local_steps_) shortened = &candidate;
+  }
+  if (shortened == nullptr) return Refuse(device);
+  return MakeChoice(*shortened, TrainWith(*shortened, steps), device);
+}
+
+TrainOptions Planner::TrainWith(const Candidate& candidate, int64_t steps) const {
+  TrainOptions train = train_;
+  train.batch_size = candidate.batch_size;
+  if (steps > 0) train.max_local_steps = steps;
+  return train;
+}
+
+double Planner::TrainingFlops(const Candidate& candidate, const TrainOptions& train,
+                              const Device& device) {
+  return static_cast<double>(candidate.cost.training_flops) *
+         static_cast<double>(ExamplesTrained(train, device.num_examples));
+}
+
+RoundEstimate Planner::Estimate(const Candidate& candidate, double flops, const Device& device) {
+  const Capabilities& capabilities = device.capabilities;
+  const auto down = static_cast<double>(candidate.bytes_down);
+  const auto up = static_cast<double>(candidate.bytes_up);
+  const auto transfer_time = [&](double bytes, double bytes_per_second) {
+    return capabilities.round_trip + absl::Seconds(Quotient(bytes, bytes_per_second));
+  };
+  return {.peak_bytes = device.PeakBytes(candidate),
+          .flops = flops,
+          .bytes_down = candidate.bytes_down,
+          .bytes_up = candidate.bytes_up,
+          .download_time = transfer_time(down, capabilities.downlink_bytes_per_second),
+          .train_time = absl::Seconds(Quotient(flops, capabilities.flops_per_second)),
+          .upload_time = transfer_time(up, capabilities.uplink_bytes_per_second),
+          .energy_j = capabilities.joules_per_flop * flops +
+                      capabilities.joules_per_byte_down * down +
+                      capabilities.joules_per_byte_up * up};
+}
+
+double Planner::AffordableFlops(const Candidate& candidate, const Device& device) const {
+  const Capabilities& capabilities = device.capabilities;
+  const RoundEstimate transfers = Estimate(candidate, 0.0, device);
+  const double time_s =
+      absl::ToDoubleSeconds(kShareOfDeadline * deadline_ - transfers.total_time());
+  const double energy_j = capabilities.battery_joules > 0.0
+                              ? capabilities.battery_joules - transfers.energy_j
+                              : std::numeric_limits<double>::infinity();
+  if (time_s < 0.0 || energy_j < 0.0) return -1.0;
+  double flops = std::numeric_limits<double>::infinity();
+  if (capabilities.flops_per_second > 0.0) flops = time_s * capabilities.flops_per_second;
+  if (capabilities.joules_per_flop > 0.0) {
+    flops = std::min(flops, energy_j / capabilities.joules_per_flop);
+  }
+  return flops;
+}
+
+PlanChoice Planner::MakeChoice(const Candidate& candidate, const TrainOptions& train,
+                               const Device& device) {
+  return {.width_index = candidate.width_index,
+          .width = candidate.width,
+          .codec = candidate.codec,
+          .train = train,
+          .error_feedback = candidate.error_feedback,
+          .estimate = Estimate(candidate, TrainingFlops(candidate, train, device), device)};
+}
+
+std::string Planner::Describe(const Candidate& candidate) {
+  return absl::StrCat("width ", candidate.width, ", batch size ", candidate.batch_size, ", codec '",
+                      candidate.codec, "'");
+}
+
+Refusal Planner::Refuse(const Device& device) const {
+  const Candidate* smallest = nullptr;     // of those that the device can execute
+  const Candidate* least_state = nullptr;  // of those that fit its memory, too
+  const Candidate* fastest = nullptr;      // of those that fit its storage, too
+  const auto time_and_energy = [&](const Candidate& candidate) {
+    const TrainOptions train = TrainWith(candidate, min_local_steps_);
+    const RoundEstimate estimate =
+        Estimate(candidate, TrainingFlops(candidate, train, device), device);
+    return std::pair(estimate.total_time(), estimate.energy_j);
+  };
+  for (const Candidate& candidate : candidates_) {
+    if (!device.CanExecute(candidate)) continue;
+    if (smallest == nullptr || device.PeakBytes(candidate) < device.PeakBytes(*smallest)) {
+      smallest = &candidate;
+    }
+    if (!device.HasMemory(candidate)) continue;
+    if (least_state == nullptr || candidate.state_bytes < least_state->state_bytes) {
+      least_state = &candidate;
+    }
+    if (!device.HasStorage(candidate)) continue;
+    if (fastest == nullptr || time_and_energy(candidate) < time_and_energy(*fastest)) {
+      fastest = &candidate;
+    }
+  }
+  if (fastest != nullptr) return RefuseSlow(*fastest, device);
+  if (smallest == nullptr) return RefuseIncapable(device);
+  const bool lacks_memory = least_state == nullptr;
+  const Candidate& least = lacks_memory ? *smallest : *least_state;
+  return {.reason = RefusalReason::kDeviceTooSmall,
+          .message = absl::StrCat(
+              "the smallest plan (", Describe(least), ") needs ",
+              lacks_memory ? device.PeakBytes(least) : least.state_bytes, " bytes of ",
+              lacks_memory ? "memory" : "storage", ", the device offers ",
+              lacks_memory ? device.capabilities.ram_bytes : device.capabilities.storage_bytes)};
+}
+
+Refusal Planner::RefuseIncapable(const Device& device) const {
+  std::vector<std::string> problems;
+  for (const Candidate& candidate : candidates_) {
+    std::string problem;
+    if (const LayerKind* kind =
+            FirstLacking(device.capabilities.layer_kinds, candidate.layer_kinds)) {
+      problem = absl::StrCat("it cannot train layers of kind ", LayerKindName(*kind));
+    } else {
+      problem = absl::StrCat("it lacks stage '",
+                             *FirstLacking(device.capabilities.codecs, candidate.stages),
+                             "' of codec '", candidate.codec, "'");
+    }
+    if (std::find(problems.begin(), problems.end(), problem) == problems.end()) {
+      problems.push_back(std::move(problem));
+    }
+  }
+  return {.reason = RefusalReason::kNotCapable,
+          .message = absl::StrCat("the device can execute no plan of the task: ",
+                                  absl::StrJoin(problems, "; "))};
+}
+
+Refusal Planner::RefuseSlow(const Candidate& fastest, const Device& device) const {
+  const TrainOptions train = TrainWith(fastest, min_local_steps_);
+  const RoundEstimate estimate = Estimate(fastest, TrainingFlops(fastest, train, device), device);
+  std::string message = absl::StrCat("the fastest plan (", Describe(fastest));
+  if (train.max_local_steps > 0) {
+    absl::StrAppend(&message, ", ", train.max_local_steps, " steps");
+  }
+  absl::StrAppend(&message, ") takes ", Seconds(estimate.total_time()), " of the ",
+                  Seconds(kShareOfDeadline * deadline_), " that it may take (", kShareOfDeadline,
+                  " of the deadline)");
+  if (device.capabilities.battery_joules > 0.0) {
+    absl::StrAppendFormat(&message, " and %.4g J of the %.4g J that the device offers",
+                          estimate.energy_j, device.capabilities.battery_joules);
+  }
+  return {.reason = RefusalReason::kTooSlow, .message = std::move(message)};
+}
+
+}  // namespace tern::server

@@ -1,0 +1,114 @@
+#include "simulation/visit.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "compression/codec.h"
+#include "compression/frame.h"
+#include "core/base/check.h"
+#include "core/model/cost.h"
+#include "core/model/parameter_layout.h"
+#include "core/wire/chunks.h"
+
+namespace tern::simulation {
+namespace {
+
+// Operations of the local training that a plan asks for.
+double TrainingFlops(const Plan& plan, int64_t num_examples) {
+  const absl::StatusOr<Cost> cost = CountCost(plan.model);
+  TERN_CHECK(cost.ok());
+  int64_t examples = num_examples * plan.train.local_epochs;
+  if (plan.train.max_local_steps > 0) {
+    examples = std::min(examples, plan.train.max_local_steps * plan.train.batch_size);
+  }
+  return static_cast<double>(cost->training_flops) * static_cast<double>(examples);
+}
+
+// Bytes of the shortest update that the plan's codec can make, without the message around it.
+int64_t LeastUploadBytes(const Plan& plan) {
+  const auto encoder = compression::MakeEncoder(*compression::ParseCodec(plan.codec));
+  const auto layout = MakeParameterLayout(plan.model);
+  TERN_CHECK(layout.ok());
+  return ChunkedBytes(compression::kFrameHeaderBytes + encoder->MinEncodedBytes(layout->size),
+                      /*with_lease_id=*/true);
+}
+
+}  // namespace
+
+Visit::Visit(int64_t client, const std::string& client_id, const Capabilities& capabilities,
+             const Parts& parts)
+    : client_(client),
+      transport_(parts.coordinator),
+      examples_(parts.dataset, parts.examples),
+      session_({.client_id = client_id,
+                .capabilities = capabilities,
+                .give_up_after = absl::ZeroDuration(),
+                .verify_model_hash = false},
+               {.transport = &transport_,
+                .trainer = &trainer_,
+                .dataset = &examples_,
+                .clock = &clock_,
+                .buffers = &buffers_,
+                .state = parts.state}) {}
+
+client::Session::Progress Visit::CheckIn(absl::Duration now) {
+  clock_.Advance(now - clock_.Now());
+  started_at = now;
+  return session_.Step();
+}
+
+void Visit::Work(Worker& worker) {
+  using State = client::Session::State;
+  trainer_.trainer = &worker.trainer;
+  std::swap(buffers_, worker.buffers);
+  buffers_.transfer.clear();  // of what the device before has left there
+  client::Session::Progress progress = session_.Step();
+  if (progress.next == State::kTrain) progress = session_.Step();
+  if (progress.next == State::kSubmit) {
+    const absl::Status carried = transport_.Upload(buffers_.transfer);
+    TERN_CHECK(carried.ok());
+  } else {
+    failure_ = progress.message;
+  }
+  // The session needs none of it any more but error feedback's residual.
+  std::swap(buffers_.transfer, worker.buffers.transfer);
+  if (!lease().plan.error_feedback || !has_update()) {
+    std::swap(buffers_.parameters, worker.buffers.parameters);
+  }
+}
+
+absl::Duration Visit::Submit(absl::Duration now) {
+  clock_.Advance(now - clock_.Now());
+  const client::Session::Progress progress = session_.Step();
+  if (!transport_.failure().has_value()) return progress.wait;
+  failure_ = progress.message;
+  return DeliverFailure();
+}
+
+absl::Duration Visit::DeliverFailure() {
+  const absl::StatusOr<ReportFailureReply> reply = transport_.DeliverFailure();
+  // The lease may be over there, too.
+  return reply.ok() ? reply->retry_after : absl::ZeroDuration();
+}
+
+absl::Duration Visit::GiveUp(absl::Duration now) {
+  if (transport_.failure().has_value()) return DeliverFailure();
+  // Past its lease's end a session gives the lease up, whatever it was about to do.
+  clock_.Advance(std::max(now, started_at + lease().deadline) - clock_.Now());
+  return session_.Step().wait;
+}
+
+void Visit::PlanLegs(const DeviceProfile& profile, const DeviceSpeed& speed) {
+  legs[0] = DownloadLeg(profile.network, speed.downlink_bytes_per_second,
+                        DownloadTraffic(lease().model_bytes));
+  legs[1] =
+      TrainLeg(profile, speed.flops_per_second, TrainingFlops(lease().plan, examples_.size()));
+  legs[2] =
+      UploadLeg(profile.network, speed.uplink_bytes_per_second, LeastUploadBytes(lease().plan));
+}
+
+void Visit::MeasureUpload(const DeviceProfile& profile, const DeviceSpeed& speed) {
+  legs[2] = UploadLeg(profile.network, speed.uplink_bytes_per_second, transport_.upload_bytes());
+}
+
+}  // namespace tern::simulation

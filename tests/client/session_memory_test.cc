@@ -1,0 +1,174 @@
+// What a plan is predicted to need is what a session holds.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "client/session.h"
+#include "core/model/parameter_layout.h"
+#include "core/model/zoo.h"
+#include "core/train/engine_trainer.h"
+#include "server/device_cost.h"
+#include "tests/client/fake_coordinator.h"
+#include "tests/testing/fake_dataset.h"
+#include "tests/testing/live_bytes.h"
+#include "tests/testing/status_matchers.h"
+#include "tests/testing/temporary_directory.h"
+
+namespace tern::client {
+namespace {
+
+using ::tern::testing::FakeDataset;
+using ::tern::testing::TemporaryDirectory;
+using State = Session::State;
+
+Plan PlanOf(absl::string_view model, const std::string& codec, int64_t batch_size,
+            bool error_feedback = false) {
+  return {.model = ZooModel(model).value(),
+          .train = {.batch_size = batch_size, .learning_rate = 1e-3f, .max_local_steps = 2},
+          .codec = codec,
+          .round = 1,
+          .error_feedback = error_feedback};
+}
+
+std::vector<float> StartOf(const Plan& plan) {
+  return InitialParameters(MakeParameterLayout(plan.model).value(), 1);
+}
+
+// A device whose plans change from lease to lease.
+class Device {
+ public:
+  explicit Device(int64_t num_examples)
+      : dataset_(FakeDataset::Random({1, 28, 28}, 10, num_examples)),
+        state_(OpenDirectoryDeviceState(directory_.path()).value()),
+        session_({.client_id = "device", .verify_model_hash = false}, {.transport = &coordinator,
+                                                                       .trainer = &trainer_,
+                                                                       .dataset = &dataset_,
+                                                                       .clock = &clock_,
+                                                                       .buffers = &buffers_,
+                                                                       .state = state_.get()}) {}
+
+  Session::Progress Step() { return session_.Step(); }
+  // A whole lease; the peak that the session reports.
+  int64_t ReportedPeak(const Plan& plan) {
+    coordinator.SetRound(plan, StartOf(plan));
+    Session::Progress progress;
+    for (int step = 0; step < 4; ++step) progress = Step();
+    EXPECT_EQ(progress.next, State::kCheckIn);
+    EXPECT_THAT(coordinator.failures, ::testing::IsEmpty());
+    return coordinator.LastUpdate().report.peak_memory_bytes;
+  }
+
+  FakeCoordinator coordinator;
+
+ private:
+  const FakeDataset dataset_;
+  const TemporaryDirectory directory_;
+  const std::unique_ptr<DeviceState> state_;
+  EngineTrainer trainer_;
+  SimulatedClock clock_;
+  SessionBuffers buffers_;
+  Session session_;
+};
+
+class EveryCodecAndModel : public ::testing::TestWithParam<std::tuple<std::string, std::string>> {};
+
+TEST_P(EveryCodecAndModel, ReportedPeak_IsThePrediction) {
+  const auto& [model, codec] = GetParam();
+  for (const int64_t num_examples : {1, 13}) {
+    Device device(num_examples);
+    for (const int64_t batch_size : {16, 1, 5}) {
+      for (const bool error_feedback : {false, true}) {
+        Plan plan = PlanOf(model, codec, batch_size, error_feedback);
+        plan.train.max_local_steps = error_feedback ? 2 : 0;
+        EXPECT_EQ(device.ReportedPeak(plan), server::DeviceCost(plan, num_examples)->peak_bytes())
+            << num_examples << " examples, batch " << batch_size << ", error feedback "
+            << error_feedback;
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Plans, EveryCodecAndModel,
+    ::testing::Combine(::testing::ValuesIn(ZooModelNames()),
+                       ::testing::Values("none", "quantize(8)", "topk(0.01)", "topk(1)")),
+    [](const auto& param_info) {
+      return absl::StrReplaceAll(
+          absl::StrCat(std::get<0>(param_info.param), "_", std::get<1>(param_info.param)),
+          {{"(", "_"}, {")", ""}, {".", "_"}});
+    });
+
+TEST(SessionMemory, ReportedPeak_FollowsAPlanThatChanges) {
+  Device device(13);
+  for (const char* model : {"tiny_cnn", "mlp_200_200", "tiny_cnn", "lenet5", "tiny_cnn"}) {
+    for (const char* codec : {"topk(0.01)", "none", "quantize(8)"}) {
+      const Plan plan = PlanOf(model, codec, 8, std::string(codec) == "topk(0.01)");
+      EXPECT_EQ(device.ReportedPeak(plan), server::DeviceCost(plan, 13)->peak_bytes())
+          << model << " " << codec;
+    }
+  }
+}
+
+// The heap, as malloc counts it, against the prediction. What is not predicted: the compiled
+// program, messages, the lease, a file's buffer.
+constexpr int64_t kNotPredicted = 64 * 1024;
+
+class Heap : public ::testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    if (!testing::CanCountLiveBytes()) GTEST_SKIP() << "a sanitizer has its own malloc";
+  }
+};
+
+TEST_P(Heap, PeakOfALease_IsThePrediction) {
+  Device device(100);
+  const Plan plan = PlanOf("lenet5", GetParam(), 10, GetParam() != "none");
+  const int64_t predicted = server::DeviceCost(plan, 100)->peak_bytes();
+  device.coordinator.SetRound(plan, StartOf(plan));
+  device.coordinator.submitted.reserve(static_cast<size_t>(predicted));
+  const int64_t before = testing::LiveBytes();
+  for (int lease = 0; lease < 3; ++lease) {
+    testing::ResetPeakLiveBytes();
+    for (int step = 0; step < 4; ++step) device.Step();
+    const int64_t peak = testing::PeakLiveBytes() - before;
+    EXPECT_GE(peak, predicted);
+    EXPECT_LE(peak, predicted + kNotPredicted);
+  }
+  EXPECT_EQ(device.coordinator.LastUpdate().report.peak_memory_bytes, predicted);
+}
+
+INSTANTIATE_TEST_SUITE_P(Codecs, Heap, ::testing::Values("none", "quantize(8)", "topk(0.01)"),
+                         [](const auto& param_info) {
+                           return param_info.param.substr(0, param_info.param.find('('));
+                         });
+
+// No more than the larger of the two while one follows the other, and the new one's after that.
+TEST_F(Heap, BetweenPlans_NoMoreIsHeldThanOneOfThemNeeds) {
+  Device device(100);
+  const Plan large_batch = PlanOf("tiny_cnn", "none", 512);
+  const Plan large_model = PlanOf("mlp_200_200", "quantize(8)", 1);
+  device.coordinator.submitted.reserve(1 << 20);
+  int64_t base = testing::LiveBytes();
+  int64_t last = 0;
+  for (const Plan& plan : {large_batch, large_model, large_batch}) {
+    const int64_t predicted = server::DeviceCost(plan, 100)->peak_bytes();
+    base -= testing::LiveBytes();
+    device.coordinator.SetRound(plan, StartOf(plan));
+    base += testing::LiveBytes();
+    testing::ResetPeakLiveBytes();
+    device.Step();
+    device.Step();
+    EXPECT_LE(testing::PeakLiveBytes() - base, std::max(last, predicted) + kNotPredicted);
+    testing::ResetPeakLiveBytes();
+    device.Step();
+    device.Step();
+    EXPECT_LE(testing::PeakLiveBytes() - base, predicted + kNotPredicted);
+    last = predicted;
+  }
+}
+
+}  // namespace
+}  // namespace tern::client

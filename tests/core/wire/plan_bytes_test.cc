@@ -1,0 +1,83 @@
+#include "core/wire/plan_bytes.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <vector>
+
+#include "compression/frame.h"
+#include "core/wire/serialize.h"
+#include "tests/testing/status_matchers.h"
+
+namespace tern {
+namespace {
+
+Update SomeUpdate(const std::string& codec) {
+  return {.lease_id = std::string(16, 'l'),
+          .base_hash = std::string(32, 'h'),
+          .sections = {{.name = kParametersSection, .codec = codec}},
+          .report = {.num_examples = 600,
+                     .local_steps = 60,
+                     .train_loss = 0.25,
+                     .peak_memory_bytes = 1 << 20}};
+}
+
+std::string Around(const UpdateEnvelope& envelope, const std::string& frame) {
+  return envelope.before + frame + envelope.after;
+}
+
+// Around the lengths at which a length in front takes one more byte.
+TEST(MakeUpdateEnvelope, AroundAFrame_GivesTheBytesOfSerialize) {
+  for (const size_t size : {1, 32, 127, 128, 129, 16383, 16384, 100000, (1 << 21) - 30, 1 << 21}) {
+    Update update = SomeUpdate("topk(0.01)");
+    const std::string frame(size, 'f');
+    const UpdateEnvelope envelope = MakeUpdateEnvelope(update, static_cast<int64_t>(size));
+    update.sections[0].frame = frame;
+    EXPECT_EQ(Around(envelope, frame), Serialize(update)) << size;
+  }
+}
+
+TEST(MakeUpdateEnvelope, Metrics_AreBehindTheFrame) {
+  Update update = SomeUpdate("none");
+  update.report.metrics = {{"accuracy", 0.5}, {"x", 1.0}};
+  const UpdateEnvelope envelope = MakeUpdateEnvelope(update, 3);
+  update.sections[0].frame = "abc";
+  EXPECT_EQ(Around(envelope, "abc"), Serialize(update));
+}
+
+TEST(CountPlanBytes, AreTheLengthsOfWhatTravels) {
+  const std::vector<float> values(1000, 1.0f);
+  const auto none = compression::MakeEncoder(*compression::ParseCodec("none"));
+  const Plan plan{.codec = "none"};
+  const PlanBytes bytes = *CountPlanBytes(plan, *none, 1000);
+  const std::string frame = *compression::EncodeFrame(*none, values, 1, {});
+  EXPECT_EQ(bytes.model, static_cast<int64_t>(frame.size()));
+  Update update = SomeUpdate("none");
+  update.report.num_examples = std::numeric_limits<int64_t>::max();
+  update.report.local_steps = std::numeric_limits<int64_t>::max();
+  update.report.peak_memory_bytes = std::numeric_limits<int64_t>::max();
+  update.sections[0].frame = frame;
+  EXPECT_EQ(bytes.update, static_cast<int64_t>(Serialize(update).size()));
+  EXPECT_EQ(bytes.residual, 0);
+  EXPECT_EQ(bytes.buffer(), bytes.update);
+}
+
+TEST(CountPlanBytes, ASparseUpdateWithErrorFeedback_IsShorterThanTheResidual) {
+  const auto topk = compression::MakeEncoder(*compression::ParseCodec("topk(0.01)"));
+  const Plan plan{.codec = "topk(0.01)", .error_feedback = true};
+  const PlanBytes bytes = *CountPlanBytes(plan, *topk, 1000);
+  EXPECT_LT(bytes.update, 300);
+  EXPECT_EQ(bytes.residual, 64 + 4000);
+  EXPECT_EQ(bytes.buffer(), bytes.residual);
+}
+
+TEST(CountPlanBytes, AnUpdateLongerThanAMessage_IsInvalidArgument) {
+  const auto none = compression::MakeEncoder(*compression::ParseCodec("none"));
+  for (const int64_t count : {(int64_t{1} << 29) - 20, int64_t{1} << 29, int64_t{1} << 40}) {
+    EXPECT_THAT(CountPlanBytes({.codec = "none"}, *none, count),
+                testing::StatusIs(absl::StatusCode::kInvalidArgument, "at most 2147483647"));
+  }
+}
+
+}  // namespace
+}  // namespace tern
