@@ -125,8 +125,8 @@ absl::StatusOr<Planner::Candidate> Planner::MakeCandidate(const Task& task,
   plan.train.batch_size = batch_size;
   TERN_ASSIGN_OR_RETURN(candidate.cost, DeviceCost(plan, 0));
 
-  const PlanBytes bytes =
-      CountPlanBytes(plan, *compression::MakeEncoder(spec), candidate.cost.num_parameters);
+  TERN_ASSIGN_OR_RETURN(const PlanBytes bytes, CountPlanBytes(plan, *compression::MakeEncoder(spec),
+                                                              candidate.cost.num_parameters));
   candidate.bytes_down = ChunkedBytes(bytes.model, /*with_lease_id=*/false);
   candidate.bytes_up = ChunkedBytes(bytes.update, /*with_lease_id=*/true);
   candidate.state_bytes = bytes.residual;

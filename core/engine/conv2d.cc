@@ -73,9 +73,9 @@ void InputGradient(const LayerShape& shape, const BackwardCall& call) {
     Fill(0.0f, PaddedImage(shape).Floats(), workspace.padded);
     ForEachChunk(
         shape, chunks, [&](int64_t first_row, int64_t rows, int64_t pixels, int64_t offset) {
-          Gemm(chunks.patch, pixels, shape.out_channels, 1.0f, {call.weight, chunks.patch, true},
-               {gradient + offset, shape.out_plane()}, 0.0f, workspace.columns, pixels,
-               workspace.gemm);
+          Gemm(chunks.patch, pixels, shape.out_channels, shape.factor,
+               {call.weight, chunks.patch, true}, {gradient + offset, shape.out_plane()}, 0.0f,
+               workspace.columns, pixels, workspace.gemm);
           AddColumnsToPaddedImage(shape, workspace.columns, first_row, rows, workspace.padded);
         });
     UnpadImage(shape, workspace.padded, call.input_gradient + example * shape.in_elements());
@@ -93,7 +93,7 @@ void WeightGradient(const LayerShape& shape, const BackwardCall& call) {
     ForEachChunk(
         shape, chunks, [&](int64_t first_row, int64_t rows, int64_t pixels, int64_t offset) {
           PaddedImageToColumns(shape, workspace.padded, first_row, rows, workspace.columns);
-          Gemm(shape.out_channels, chunks.patch, pixels, call.sink.scale,
+          Gemm(shape.out_channels, chunks.patch, pixels, shape.factor * call.sink.scale,
                {gradient + offset, shape.out_plane()}, {workspace.columns, pixels, true},
                accumulate ? 1.0f : 0.0f, call.sink.weight, chunks.patch, workspace.gemm);
           accumulate = true;
@@ -109,7 +109,8 @@ void BiasGradient(const LayerShape& shape, const BackwardCall& call) {
       const int64_t plane = example * shape.out_channels + channel;
       sum += Sum(call.output_gradient + plane * shape.out_plane(), shape.out_plane());
     }
-    sink.bias[channel] = (sink.accumulate ? sink.bias[channel] : 0.0f) + sink.scale * sum;
+    sink.bias[channel] =
+        (sink.accumulate ? sink.bias[channel] : 0.0f) + shape.factor * sink.scale * sum;
   }
 }
 
@@ -131,47 +132,57 @@ struct DirectWorkspace {
   }
 };
 
-// The padded image of one of `count` examples, in `buffer` unless it can be read where it lies:
-// what is behind an image is read, never used, and must be finite, as the next example is.
-const float* DirectImage(const LayerShape& shape, const float* images, int64_t example,
-                         int64_t count, float* buffer) {
-  const float* image = images + example * shape.in_elements();
-  const int64_t slack = DirectSlackFloats(shape);
-  const int64_t behind = (count - 1 - example) * shape.in_elements();
-  if (shape.padding == 0 && behind >= slack) return image;
-  PadImage(shape, image, buffer);
-  Fill(0.0f, slack, buffer + PaddedImage(shape).Floats());
-  return buffer;
+// How many of `count` images can be read where they lie: what is behind an image is read, never
+// used, and must be finite, as the next images are.
+int64_t ImagesInPlace(const LayerShape& shape, int64_t count) {
+  if (shape.padding > 0) return 0;
+  const int64_t needed = DivideRoundingUp(DirectSlackFloats(shape), shape.in_elements());
+  return std::max(count - needed, int64_t{0});
+}
+
+void PadWithSlack(const LayerShape& shape, const float* image, float* padded) {
+  PadImage(shape, image, padded);
+  Fill(0.0f, DirectSlackFloats(shape), padded + PaddedImage(shape).Floats());
+}
+
+// output [count, out, h', w'] of images [count, in, h, w].
+void ConvolveEach(const LayerShape& shape, const float* images, int64_t count, const float* bias,
+                  const DirectWorkspace& workspace, float* output) {
+  const int64_t in_place = ImagesInPlace(shape, count);
+  for (int64_t example = 0; example < count; ++example) {
+    const float* image = images + example * shape.in_elements();
+    if (example >= in_place) PadWithSlack(shape, image, workspace.padded);
+    ConvolveDirectly(shape, example < in_place ? image : workspace.padded, workspace.kernels, bias,
+                     output + example * shape.out_elements());
+  }
 }
 
 void DirectForward(const LayerShape& shape, const ForwardCall& call) {
   const DirectWorkspace workspace(shape, call.workspace);
   PackKernels(shape, call.weight, workspace.kernels);
-  for (int64_t example = 0; example < call.count; ++example) {
-    ConvolveDirectly(shape, DirectImage(shape, call.input, example, call.count, workspace.padded),
-                     workspace.kernels, call.bias, call.output + example * shape.out_elements());
-  }
+  ConvolveEach(shape, call.input, call.count, call.bias, workspace, call.output);
 }
 
 void DirectInputGradient(const LayerShape& shape, const BackwardCall& call) {
-  const LayerShape gradient_shape = InputGradientShape(shape);
   const DirectWorkspace workspace(shape, call.workspace);
   PackMirroredKernels(shape, call.weight, workspace.kernels);
-  for (int64_t example = 0; example < call.count; ++example) {
-    ConvolveDirectly(
-        gradient_shape,
-        DirectImage(gradient_shape, call.output_gradient, example, call.count, workspace.padded),
-        workspace.kernels, nullptr, call.input_gradient + example * shape.in_elements());
-  }
+  ConvolveEach(InputGradientShape(shape), call.output_gradient, call.count, nullptr, workspace,
+               call.input_gradient);
 }
 
 void DirectWeightGradients(const LayerShape& shape, const BackwardCall& call) {
   const DirectWorkspace workspace(shape, call.workspace);
-  for (int64_t example = 0; example < call.count; ++example) {
-    DirectWeightGradient(shape,
-                         DirectImage(shape, call.input, example, call.count, workspace.padded),
-                         call.output_gradient + example * shape.out_elements(), call.sink.scale,
-                         call.sink.accumulate || example > 0, call.sink.weight);
+  const GradientSink& sink = call.sink;
+  const int64_t in_place = ImagesInPlace(shape, call.count);
+  if (in_place > 0) {
+    DirectWeightGradient(shape, call.input, call.output_gradient, in_place, sink.scale,
+                         sink.accumulate, sink.weight);
+  }
+  for (int64_t example = in_place; example < call.count; ++example) {
+    PadWithSlack(shape, call.input + example * shape.in_elements(), workspace.padded);
+    DirectWeightGradient(shape, workspace.padded,
+                         call.output_gradient + example * shape.out_elements(), 1, sink.scale,
+                         sink.accumulate || example > 0, sink.weight);
   }
 }
 
@@ -196,13 +207,14 @@ void Conv2dForward(const LayerShape& shape, const ForwardCall& call) {
   for (int64_t example = 0; example < call.count; ++example) {
     float* output = call.output + example * shape.out_elements();
     for (int64_t channel = 0; channel < shape.out_channels; ++channel) {
-      Fill(call.bias[channel], shape.out_plane(), output + channel * shape.out_plane());
+      Fill(shape.factor * call.bias[channel], shape.out_plane(),
+           output + channel * shape.out_plane());
     }
     PadImage(shape, call.input + example * shape.in_elements(), workspace.padded);
     ForEachChunk(
         shape, chunks, [&](int64_t first_row, int64_t rows, int64_t pixels, int64_t offset) {
           PaddedImageToColumns(shape, workspace.padded, first_row, rows, workspace.columns);
-          Gemm(shape.out_channels, pixels, chunks.patch, 1.0f, {call.weight, chunks.patch},
+          Gemm(shape.out_channels, pixels, chunks.patch, shape.factor, {call.weight, chunks.patch},
                {workspace.columns, pixels}, 1.0f, output + offset, shape.out_plane(),
                workspace.gemm);
         });

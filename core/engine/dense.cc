@@ -19,10 +19,10 @@ void DenseForward(const LayerShape& shape, const ForwardCall& call) {
   const int64_t in = shape.in_channels;
   const int64_t out = shape.out_channels;
   for (int64_t i = 0; i < call.count; ++i) {
-    std::copy(call.bias, call.bias + out, call.output + i * out);
+    Multiply(shape.factor, call.bias, out, call.output + i * out);
   }
-  Gemm(call.count, out, in, 1.0f, {call.input, in}, {call.weight, in, true}, 1.0f, call.output, out,
-       call.workspace);
+  Gemm(call.count, out, in, shape.factor, {call.input, in}, {call.weight, in, true}, 1.0f,
+       call.output, out, call.workspace);
 }
 
 void DenseBackward(const LayerShape& shape, const BackwardCall& call) {
@@ -30,13 +30,14 @@ void DenseBackward(const LayerShape& shape, const BackwardCall& call) {
   const int64_t out = shape.out_channels;
   // First: the sink may be the weight itself.
   if (call.input_gradient != nullptr) {
-    Gemm(call.count, in, out, 1.0f, {call.output_gradient, out}, {call.weight, in}, 0.0f,
+    Gemm(call.count, in, out, shape.factor, {call.output_gradient, out}, {call.weight, in}, 0.0f,
          call.input_gradient, in, call.workspace);
   }
   const GradientSink& sink = call.sink;
-  Gemm(out, in, call.count, sink.scale, {call.output_gradient, out, true}, {call.input, in},
+  const float scale = shape.factor * sink.scale;
+  Gemm(out, in, call.count, scale, {call.output_gradient, out, true}, {call.input, in},
        sink.accumulate ? 1.0f : 0.0f, sink.weight, in, call.workspace);
-  ColumnSums(call.output_gradient, call.count, out, sink.scale, sink.accumulate, sink.bias);
+  ColumnSums(call.output_gradient, call.count, out, scale, sink.accumulate, sink.bias);
 }
 
 }  // namespace tern

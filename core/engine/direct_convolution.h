@@ -1,7 +1,7 @@
 // Convolutions with few channels, computed from the image where it lies: no columns (im2col) are
 // written, which for few output channels cost more than the products they are for.
 //
-// All functions take one example and an image in its padding as PadImage writes it, with
+// All functions take an image in its padding as PadImage writes it, with
 // DirectSlackFloats finite floats after its end. Order of sums: fixed by shape and kernel target.
 #ifndef TERN_CORE_ENGINE_DIRECT_CONVOLUTION_H_
 #define TERN_CORE_ENGINE_DIRECT_CONVOLUTION_H_
@@ -40,9 +40,11 @@ void PackMirroredKernels(const LayerShape& shape, const float* weight, float* pa
 void ConvolveDirectly(const LayerShape& shape, const float* padded, const float* packed,
                       const float* bias, float* output);
 
-// sink [out, in, kernel, kernel] = scale * the weight's gradient, plus sink where `accumulate`.
+// sink [out, in, kernel, kernel] = scale * the weight's gradient, summed over `examples` whose
+// images lie one behind the other, plus sink where `accumulate`.
 void DirectWeightGradient(const LayerShape& shape, const float* padded,
-                          const float* output_gradient, float scale, bool accumulate, float* sink);
+                          const float* output_gradient, int64_t examples, float scale,
+                          bool accumulate, float* sink);
 
 }  // namespace tern
 

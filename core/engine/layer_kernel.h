@@ -22,7 +22,9 @@ struct LayerShape {
   int64_t kernel = 0;
   int64_t stride = 1;
   int64_t padding = 0;
-  float factor = 0.0f;
+  // Of a scale layer; and of a dense or conv2d layer that does the work of the scale layer behind
+  // it: the output is multiplied by this.
+  float factor = 1.0f;
 
   int64_t in_plane() const { return in_height * in_width; }
   int64_t out_plane() const { return out_height * out_width; }

@@ -15,8 +15,8 @@ LayerShape MakeLayerShape(const LayerSpec& layer, const Shape& input, const Shap
                       .out_channels = output[0],
                       .kernel = layer.kernel,
                       .stride = layer.stride,
-                      .padding = layer.padding,
-                      .factor = layer.factor};
+                      .padding = layer.padding};
+  if (layer.kind == LayerKind::kScale) shape.factor = layer.factor;
   if (input.size() == 3 && output.size() == 3) {
     shape.in_height = input[1];
     shape.in_width = input[2];
@@ -28,6 +28,16 @@ LayerShape MakeLayerShape(const LayerSpec& layer, const Shape& input, const Shap
     shape.out_channels = NumElements(output);
   }
   return shape;
+}
+
+// A scale layer right behind a dense or conv2d layer costs that one nothing to do as well: nothing
+// is left to run, the output is a view.
+void FoldScaleLayers(const ModelSpec& spec, std::vector<CompiledLayer>& layers) {
+  for (size_t i = 1; i < layers.size(); ++i) {
+    if (spec.layers[i].kind != LayerKind::kScale || layers[i - 1].weight_offset < 0) continue;
+    layers[i - 1].shape.factor = layers[i].shape.factor;
+    layers[i].kernel = FindLayerKernel(LayerKind::kFlatten);
+  }
 }
 
 void MarkSharedParameters(std::vector<CompiledLayer>& layers) {
@@ -209,6 +219,7 @@ absl::StatusOr<Schedule> MakeSchedule(const ModelSpec& spec, int64_t batch_size)
     layer.trained = trained;
     schedule.layers.push_back(layer);
   }
+  FoldScaleLayers(spec, schedule.layers);
   MarkSharedParameters(schedule.layers);
   schedule.training_arena_floats =
       ArenaPlanner(schedule.layers, batch_size, true).Plan(&CompiledLayer::training);

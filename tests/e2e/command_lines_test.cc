@@ -134,7 +134,7 @@ TEST(CommandLines, Client_BadArguments_ExitsWithTwoAndSaysWhat) {
       {{server, data, id, "--tls-cert=me.crt"}, "--tls-cert requires --tls-key"},
       {{server, data, id, "--tls-root=/none/ca.crt"}, "/none/ca.crt: cannot be opened"},
       {{server, data, id, "--ram-mb=-1"}, "--ram-mb"},
-      {{server, data, id, "--ram-mb=5", "--ram-kb=5"}, "--ram-kb excludes --ram-mb"},
+      {{server, data, id, "--ram-mb=5", "--ram-kb=5"}, "--ram-mb excludes --ram-kb"},
       {{server, data, id, "--flops-per-second=nan"}, "'nan' is not a number above 0"},
       {{server, data, id, "--insecure", "--state-dir=/dev/null/x"}, "/dev/null/x: "},
       {{server, data, id, "--bogus"}, "--bogus"},

@@ -104,7 +104,7 @@ class DevicesTest : public ::testing::Test {
             {.profile = slow, .fraction = 0.3},
             {.profile = fast,
              .fraction = 0.3,
-             .availability = {.kind = "markov", .mean_on_s = 30, .mean_off_s = 10}}};
+             .availability = {.kind = "markov", .mean_on_s = 15, .mean_off_s = 200}}};
   }
 
   testing::TemporaryDirectory directory_;
