@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/status_macros.h"
+#include "server/run_report.h"
 
 namespace tern::simulation {
 namespace {
@@ -17,6 +18,10 @@ absl::StatusOr<DeviceClass> MakeClass(const server::DeviceGroupOptions& group, u
     TERN_ASSIGN_OR_RETURN(made.profile.network, LoadNetworkProfile(group.network));
   }
   made.name = absl::StrCat(made.profile.name, ", ", made.profile.network.name);
+  if (group.ram_bytes > 0) {
+    made.profile.ram_bytes = group.ram_bytes;
+    absl::StrAppend(&made.name, ", ", server::FormatBytes(group.ram_bytes));
+  }
   TERN_ASSIGN_OR_RETURN(made.availability, MakeAvailability(group.availability, seed));
   return made;
 }

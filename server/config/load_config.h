@@ -36,7 +36,8 @@ struct AvailabilityOptions {
 struct DeviceGroupOptions {
   std::string profile;
   double fraction = 0.0;
-  std::string network;  // empty: the profile's
+  std::string network;    // empty: the profile's
+  int64_t ram_bytes = 0;  // 0: the profile's
   AvailabilityOptions availability;
 };
 struct SimulationOptions {

@@ -39,6 +39,7 @@ absl::Status SetGroup(const v1::DeviceGroup& source, absl::string_view path,
   group = {.profile = source.profile(),
            .fraction = source.fraction(),
            .network = source.network(),
+           .ram_bytes = source.ram_bytes(),
            .availability = FromProto(source.availability())};
   if (group.profile.empty()) {
     return absl::InvalidArgumentError(
@@ -47,6 +48,10 @@ absl::Status SetGroup(const v1::DeviceGroup& source, absl::string_view path,
   if (!(group.fraction > 0.0 && group.fraction <= 1.0)) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ".fraction is ", group.fraction, ", expected above 0 and at most 1"));
+  }
+  if (group.ram_bytes < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ".ram_bytes is ", group.ram_bytes, ", expected 0 or more"));
   }
   const absl::Status status = ValidateAvailabilityOptions(group.availability);
   if (status.ok()) return status;

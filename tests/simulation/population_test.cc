@@ -37,6 +37,14 @@ TEST(PopulationTest, ClassesFollowOneAnother_InShares) {
   EXPECT_EQ(population->classes()[1].name, "laptop, 4g");
 }
 
+TEST(PopulationTest, AGroupMayHaveAnotherRamThanItsProfile) {
+  const auto population =
+      Population::Create({{.profile = "laptop", .fraction = 1.0, .ram_bytes = 400'000}}, 10, 1);
+  ASSERT_TRUE(population.ok());
+  EXPECT_EQ(population->classes()[0].profile.ram_bytes, 400'000);
+  EXPECT_EQ(population->classes()[0].name, "laptop, wifi, 400.0 kB");
+}
+
 TEST(PopulationTest, AnUnknownProfileOrNetwork_IsNotFoundAndNamesThoseThatExist) {
   const auto profile = Population::Create({{.profile = "toaster", .fraction = 1.0}}, 10, 1);
   EXPECT_EQ(profile.status().code(), absl::StatusCode::kNotFound);
