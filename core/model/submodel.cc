@@ -160,7 +160,7 @@ class SubmodelMaker {
     kept_ = kept.out;
     layer.units = Count(kept_);
     layers.push_back(std::move(layer));
-    if (layers.back().units < units) TERN_RETURN_IF_ERROR(AddScale(units));
+    if (options_.scale && layers.back().units < units) TERN_RETURN_IF_ERROR(AddScale(units));
     return AddCoordinates(i, kept);
   }
 

@@ -47,6 +47,7 @@ absl::string_view SubmodelRuleName(SubmodelRule rule);
 struct SubmodelOptions {
   SubmodelRule rule = SubmodelRule::kHeteroFl;
   double width = 1.0;  // share of the channels of each hidden layer, above 0, at most 1
+  bool scale = true;   // false: without scale layers, a small model of its own
   uint64_t round = 1;  // from 1; the window starts at channel (round - 1) mod channels
 };
 

@@ -13,6 +13,7 @@
 #include "core/base/host_port.h"
 #include "core/base/status_macros.h"
 #include "core/crypto/sha256.h"
+#include "core/model/submodel.h"
 #include "core/model/zoo.h"
 #include "core/wire/model_file.h"
 #include "core/wire/proto_conversion.h"
@@ -40,7 +41,7 @@ absl::Status RequireOnly(absl::string_view field, absl::string_view got, absl::s
       absl::StrCat(field, " is ", got, "; this version has only ", only));
 }
 
-absl::Status SetModel(const v1::Model& source, Task& task) {
+absl::Status SetFullModel(const v1::Model& source, Task& task) {
   switch (source.source_case()) {
     case v1::Model::kZoo: {
       auto spec = ZooModel(source.zoo());
@@ -67,6 +68,20 @@ absl::Status SetModel(const v1::Model& source, Task& task) {
   return absl::InvalidArgumentError(
       absl::StrCat("task.model is not given, expected a model of the zoo (",
                    absl::StrJoin(ZooModelNames(), ", "), "), {file: ...} or {spec: ...}"));
+}
+
+absl::Status SetModel(const v1::Model& source, Task& task) {
+  TERN_RETURN_IF_ERROR(SetFullModel(source, task));
+  if (source.width() == 1.0) return absl::OkStatus();
+  auto narrow = MakeSubmodel(task.model, {.width = source.width(), .scale = false});
+  if (!narrow.ok()) return InField("task.model.width", narrow.status());
+  if (!task.initial_parameters.empty()) {
+    std::vector<float> packed(static_cast<size_t>(narrow->coordinates.size));
+    narrow->coordinates.Pack(task.initial_parameters, absl::MakeSpan(packed));
+    task.initial_parameters = std::move(packed);
+  }
+  task.model = std::move(narrow->model);
+  return absl::OkStatus();
 }
 
 absl::Status SetAdapt(const v1::Adapt& source, AdaptOptions& adapt) {

@@ -237,6 +237,14 @@ TEST(MakeSubmodel, LayerThatKeepsAllItsChannels_HasNoScale) {
               ElementsAre(Dense("one", 1), Dense("a", 2), Scale("a.scale", 2.0f), Dense("b", 3)));
 }
 
+TEST(MakeSubmodel, WithoutScale_HasTheLayersOfTheFullModel) {
+  const ModelSpec full = *ZooModel("lenet5");
+  const auto submodel = MakeSubmodel(full, {.width = 0.5, .scale = false});
+  ASSERT_THAT(submodel, IsOk());
+  EXPECT_EQ(submodel->model.layers.size(), full.layers.size());
+  EXPECT_EQ(submodel->coordinates.runs, MakeSubmodel(full, {.width = 0.5})->coordinates.runs);
+}
+
 TEST(MakeSubmodel, LayersAfterTheLastWithParameters_StayAsTheyAre) {
   ModelSpec full = TwoDense();
   full.layers.push_back(Relu("last"));

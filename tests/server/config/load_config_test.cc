@@ -48,6 +48,15 @@ class LoadConfigTest : public ::testing::Test {
   const std::string model_path_ = path_ + ".tern";
 };
 
+TEST_F(LoadConfigTest, ModelWidth_MakesASmallModelOfItsOwn) {
+  const auto config = Load("task: {model: {zoo: mlp_200_200, width: 0.25}}\n");
+  ASSERT_THAT(config, IsOk());
+  EXPECT_EQ(MakeParameterLayout(config->task.model)->size, 785 * 50 + 51 * 50 + 51 * 10);
+  EXPECT_EQ(config->task.model.layers.size(), ZooModel("mlp_200_200")->layers.size());
+  EXPECT_THAT(Load("task:\n  model: {zoo: lenet5,\n    width: 1.5}\n").status(),
+              StatusIs(kInvalid, Line3("task.model.width: width of a submodel is 1.5")));
+}
+
 TEST_F(LoadConfigTest, ShortestConfig_HasTheDefaultsOfTheSchema) {
   const auto config = Load("task: {model: lenet5}\n");
   ASSERT_THAT(config, IsOk());

@@ -41,6 +41,7 @@ TEST(ToYaml, PrintsEveryFieldInOrder) {
             "  name: task\n"
             "  model:\n"
             "    zoo: lenet5\n"
+            "    width: 1\n"
             "  num_rounds: 20\n"
             "  train:\n"
             "    local_epochs: 1\n"
@@ -113,7 +114,7 @@ TEST(ToYaml, EmptyMessagesAndLists_LoadAgain) {
   EXPECT_THAT(yaml, HasSubstr("layers: []\n"));
   const v1::Config again = Parse(yaml);
   EXPECT_EQ(ToYaml(again), yaml);
-  EXPECT_THAT(ToYaml(v1::Config()), HasSubstr("model: {}\n"));
+  EXPECT_THAT(ToYaml(v1::Config()), HasSubstr("model:\n    width: 1\n"));
 }
 
 }  // namespace
