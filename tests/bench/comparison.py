@@ -11,6 +11,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TERN_SIM = ROOT / "build/release/bin/tern-sim"
+BENCHMARKS = ROOT / "build/bench"
 # The interpreter that Debian's python3-torch is installed for.
 PYTHON = "/usr/bin/python3"
 
@@ -59,6 +60,15 @@ def build_tern_sim():
     run_quietly([ROOT / "deploy/bootstrap", "build"])
     run_quietly(["cmake", "--preset", "release"])
     run_quietly(["cmake", "--build", "--preset", "release", "--target", "tern-sim"])
+
+
+def build_benchmark(name):
+    """A benchmark program, built as the release is; its path."""
+    run_quietly([ROOT / "deploy/bootstrap", "build", "test"])
+    run_quietly(["cmake", "-S", ROOT, "-B", BENCHMARKS, "-G", "Ninja",
+                 "-DCMAKE_BUILD_TYPE=Release"])
+    run_quietly(["cmake", "--build", BENCHMARKS, "--target", name])
+    return BENCHMARKS / "bin" / name
 
 
 def prepare():
