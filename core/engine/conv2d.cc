@@ -140,9 +140,10 @@ int64_t ImagesInPlace(const LayerShape& shape, int64_t count) {
   return std::max(count - needed, int64_t{0});
 }
 
-void PadWithSlack(const LayerShape& shape, const float* image, float* padded) {
-  PadImage(shape, image, padded);
-  Fill(0.0f, DirectSlackFloats(shape), padded + PaddedImage(shape).Floats());
+// `first`: nothing of a padded image of this shape is in `padded` yet.
+void PadWithSlack(const LayerShape& shape, const float* image, bool first, float* padded) {
+  if (first) Fill(0.0f, DirectImageFloats(shape), padded);
+  ReplacePaddedImage(shape, image, padded);
 }
 
 // output [count, out, h', w'] of images [count, in, h, w].
@@ -151,7 +152,7 @@ void ConvolveEach(const LayerShape& shape, const float* images, int64_t count, c
   const int64_t in_place = ImagesInPlace(shape, count);
   for (int64_t example = 0; example < count; ++example) {
     const float* image = images + example * shape.in_elements();
-    if (example >= in_place) PadWithSlack(shape, image, workspace.padded);
+    if (example >= in_place) PadWithSlack(shape, image, example == in_place, workspace.padded);
     ConvolveDirectly(shape, example < in_place ? image : workspace.padded, workspace.kernels, bias,
                      output + example * shape.out_elements());
   }
@@ -179,7 +180,8 @@ void DirectWeightGradients(const LayerShape& shape, const BackwardCall& call) {
                          sink.accumulate, sink.weight);
   }
   for (int64_t example = in_place; example < call.count; ++example) {
-    PadWithSlack(shape, call.input + example * shape.in_elements(), workspace.padded);
+    PadWithSlack(shape, call.input + example * shape.in_elements(), example == in_place,
+                 workspace.padded);
     DirectWeightGradient(shape, workspace.padded,
                          call.output_gradient + example * shape.out_elements(), 1, sink.scale,
                          sink.accumulate || example > 0, sink.weight);

@@ -1,4 +1,4 @@
-// The kernels of direct convolutions for one target. Included once for each target by
+// The forward kernels of direct convolutions for one target. Included once for each target by
 // direct_convolution.cc, nowhere else.
 
 #if defined(TERN_CORE_ENGINE_DIRECT_CONVOLUTION_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -28,6 +28,55 @@ constexpr int kRegisters = 32;
 constexpr int kRegisters = 16;
 #endif
 
+// First column of the vector that covers `column`. Without masks for loads and stores partial
+// vectors are slow: rows end with a whole one that overlaps the one before.
+template <class D>
+HWY_INLINE int64_t VectorStart(int64_t column, int64_t width) {
+  constexpr int64_t kLanes = hn::MaxLanes(D());
+  if constexpr (!HWY_MEM_OPS_MIGHT_FAULT) return column;
+  return std::max(std::min(column, width - kLanes), int64_t{0});
+}
+
+template <class D>
+HWY_INLINE int64_t LanesInRow(int64_t first, int64_t width) {
+  return std::min(static_cast<int64_t>(hn::MaxLanes(D())), width - first);
+}
+
+// Partial vectors without masks: rare, and many instructions.
+template <class D>
+HWY_NOINLINE void StorePart(hn::Vec<D> value, int64_t lanes, float* to) {
+  StoreLanes(value, D(), to, lanes);
+}
+template <class D>
+HWY_NOINLINE hn::Vec<D> LoadPart(const float* from, int64_t lanes) {
+  return LoadLanes(D(), from, lanes);
+}
+
+template <class D>
+HWY_INLINE void StoreInRow(D d, hn::Vec<D> value, int64_t lanes, float* to) {
+  if constexpr (!HWY_MEM_OPS_MIGHT_FAULT) return StoreLanes(value, d, to, lanes);
+  if (lanes < static_cast<int64_t>(hn::MaxLanes(d))) return StorePart<D>(value, lanes, to);
+  hn::StoreU(value, d, to);
+}
+
+// Zeros beyond the row and in the first `seen` lanes, which the vector before had.
+template <class D>
+HWY_INLINE hn::Vec<D> LoadUnseen(D d, const float* from, int64_t lanes, int64_t seen) {
+  if constexpr (!HWY_MEM_OPS_MIGHT_FAULT) return LoadLanes(d, from, lanes);
+  if (lanes < static_cast<int64_t>(hn::MaxLanes(d))) return LoadPart<D>(from, lanes);
+  return hn::IfThenZeroElse(hn::FirstN(d, static_cast<size_t>(seen)), hn::LoadU(d, from));
+}
+
+// Calls body(tag) with the vectors that fill rows of this width best: those of sixteen lanes, whose
+// partial ones cost as much as whole ones, or of eight.
+template <class Body>
+HWY_INLINE void WithVectorsFor(int64_t width, const Body& body) {
+  if constexpr (hn::MaxLanes(FloatTag()) == 16) {
+    if (RoundUp(width, 8) < RoundUp(width, 16)) return body(hn::Half<FloatTag>());
+  }
+  body(FloatTag());
+}
+
 // Walks over an output plane vector by vector and row by row, and stays at the last vector.
 template <class D>
 class Cursor {
@@ -35,8 +84,7 @@ class Cursor {
   explicit Cursor(const LayerShape& shape) : shape_(shape) {}
 
   int64_t y() const { return y_; }
-  int64_t x() const { return x_; }
-  bool at_end() const { return at_end_; }
+  int64_t x() const { return VectorStart<D>(x_, shape_.out_width); }
   void Advance() {
     constexpr int64_t kLanes = hn::MaxLanes(D());
     if (x_ + kLanes < shape_.out_width) {
@@ -44,8 +92,6 @@ class Cursor {
     } else if (y_ + 1 < shape_.out_height) {
       x_ = 0;
       ++y_;
-    } else {
-      at_end_ = true;
     }
   }
 
@@ -53,51 +99,61 @@ class Cursor {
   const LayerShape& shape_;
   int64_t y_ = 0;
   int64_t x_ = 0;
-  bool at_end_ = false;
 };
 
 // Accumulators, the vectors that they share, and one element of a kernel fill the registers.
 constexpr int TileVectors(int channels) { return std::min(8, (kRegisters - 1) / (channels + 1)); }
 
+template <class D, int kChannels, int kVectors>
+HWY_INLINE void StartSums(const LayerShape& shape, const float* bias,
+                          hn::Vec<D> (&sum)[kChannels][kVectors]) {
+  HWY_UNROLL(6)
+  for (int o = 0; o < kChannels; ++o) {
+    const auto start = hn::Set(D(), bias == nullptr ? 0.0f : shape.factor * bias[o]);
+    HWY_UNROLL(8)
+    for (int v = 0; v < kVectors; ++v) sum[o][v] = start;
+  }
+}
+
+// Adds what one element of each channel's kernel gives.
+template <class D, int kChannels, int kVectors>
+HWY_INLINE void AddElement(const float* image, const int64_t (&from)[kVectors],
+                           const float* HWY_RESTRICT elements,
+                           hn::Vec<D> (&sum)[kChannels][kVectors]) {
+  hn::Vec<D> values[kVectors];
+  HWY_UNROLL(8)
+  for (int v = 0; v < kVectors; ++v) values[v] = hn::LoadU(D(), image + from[v]);
+  HWY_UNROLL(6)
+  for (int o = 0; o < kChannels; ++o) {
+    const auto element = hn::Set(D(), elements[o]);
+    HWY_UNROLL(8)
+    for (int v = 0; v < kVectors; ++v) sum[o][v] = hn::MulAdd(element, values[v], sum[o][v]);
+  }
+}
+
 // kVectors vectors of outputs in kChannels planes, the first at `cursor`, which moves behind them.
 template <class D, int kChannels, int kVectors>
 void ForwardTile(const LayerShape& shape, const float* padded, const float* HWY_RESTRICT kernels,
                  const float* bias, Cursor<D>& cursor, float* HWY_RESTRICT output) {
-  constexpr int64_t kLanes = hn::MaxLanes(D());
-  const D d;
   const int64_t width = shape.in_width + 2 * shape.padding;
   int64_t from[kVectors];
   int64_t to[kVectors];
   int64_t lanes[kVectors];
+  HWY_UNROLL(1)
   for (int v = 0; v < kVectors; ++v) {
     from[v] = cursor.y() * width + cursor.x();
     to[v] = cursor.y() * shape.out_width + cursor.x();
-    lanes[v] = std::min(kLanes, shape.out_width - cursor.x());
+    lanes[v] = LanesInRow<D>(cursor.x(), shape.out_width);
     cursor.Advance();
   }
   hn::Vec<D> sum[kChannels][kVectors];
-  HWY_UNROLL(6)
-  for (int o = 0; o < kChannels; ++o) {
-    HWY_UNROLL(8)
-    for (int v = 0; v < kVectors; ++v)
-      sum[o][v] = hn::Set(d, bias == nullptr ? 0.0f : shape.factor * bias[o]);
-  }
+  StartSums<D>(shape, bias, sum);
   const int64_t plane = (shape.in_height + 2 * shape.padding) * width;
   for (int64_t channel = 0; channel < shape.in_channels; ++channel) {
     for (int64_t y = 0; y < shape.kernel; ++y) {
       const float* row = padded + channel * plane + y * width;
       for (int64_t x = 0; x < shape.kernel; ++x, ++row, kernels += kChannels) {
-        hn::Vec<D> values[kVectors];
-        HWY_UNROLL(8)
-        for (int v = 0; v < kVectors; ++v) values[v] = hn::LoadU(d, row + from[v]);
-        HWY_UNROLL(6)
-        for (int o = 0; o < kChannels; ++o) {
-          const auto element = hn::Set(d, kernels[o]);
-          HWY_UNROLL(8)
-          for (int v = 0; v < kVectors; ++v) {
-            sum[o][v] = hn::MulAdd(element, values[v], sum[o][v]);
-          }
-        }
+        AddElement<D>(row, from, kernels, sum);
       }
     }
   }
@@ -105,68 +161,68 @@ void ForwardTile(const LayerShape& shape, const float* padded, const float* HWY_
   for (int o = 0; o < kChannels; ++o) {
     float* out = output + o * shape.out_plane();
     HWY_UNROLL(8)
-    for (int v = 0; v < kVectors; ++v) {
-      if (lanes[v] == kLanes) {
-        hn::StoreU(sum[o][v], d, out + to[v]);
-      } else {
-        StoreLanes(sum[o][v], d, out + to[v], lanes[v]);
+    for (int v = 0; v < kVectors; ++v) StoreInRow(D(), sum[o][v], lanes[v], out + to[v]);
+  }
+}
+
+// Adds what one column of each channel's kernel gives to kRows rows of outputs. `image` is the
+// first row that they meet; those outside [begin, end) are padding.
+template <class D, int kChannels, int kRows, int kKernel>
+HWY_INLINE void AddKernelColumn(const float* image, int64_t width, int64_t begin, int64_t end,
+                                const float* HWY_RESTRICT elements,
+                                hn::Vec<D> (&sum)[kChannels][kRows]) {
+  hn::Vec<D> element[kChannels][kKernel];
+  HWY_UNROLL(2)
+  for (int o = 0; o < kChannels; ++o) {
+    HWY_UNROLL(5)
+    for (int y = 0; y < kKernel; ++y) {
+      element[o][y] = hn::Set(D(), elements[y * kKernel * kChannels + o]);
+    }
+  }
+  HWY_UNROLL(12)
+  for (int i = 0; i < kRows + kKernel - 1; ++i) {
+    if (i < begin || i >= end) continue;
+    const auto value = hn::LoadU(D(), image + i * width);
+    HWY_UNROLL(5)
+    for (int y = 0; y < kKernel; ++y) {
+      if (i < y || i >= y + kRows) continue;
+      HWY_UNROLL(2)
+      for (int o = 0; o < kChannels; ++o) {
+        sum[o][i - y] = hn::MulAdd(element[o][y], value, sum[o][i - y]);
       }
     }
   }
 }
 
-// kRows whole rows of outputs in kChannels planes, `padded` and `output` at the first: an element
-// of the image serves several rows from a register, which for one or two channels is what saves
-// loads.
+// kRows whole rows of outputs in kChannels planes from `row` on, where `padded` and `output` are:
+// an element of the image serves several rows from a register, which for one or two channels is
+// what saves loads.
 template <class D, int kChannels, int kRows, int kKernel>
-void ForwardStrip(const LayerShape& shape, const float* padded, const float* HWY_RESTRICT kernels,
-                  const float* bias, float* HWY_RESTRICT output) {
+void ForwardStrip(const LayerShape& shape, int64_t row, const float* padded,
+                  const float* HWY_RESTRICT kernels, const float* bias,
+                  float* HWY_RESTRICT output) {
   constexpr int64_t kLanes = hn::MaxLanes(D());
-  const D d;
   const int64_t width = shape.in_width + 2 * shape.padding;
   const int64_t plane = (shape.in_height + 2 * shape.padding) * width;
+  const int64_t begin = shape.padding - row;
   for (int64_t column = 0; column < shape.out_width; column += kLanes) {
+    const int64_t first = VectorStart<D>(column, shape.out_width);
     hn::Vec<D> sum[kChannels][kRows];
-    HWY_UNROLL(2)
-    for (int o = 0; o < kChannels; ++o) {
-      HWY_UNROLL(8)
-      for (int r = 0; r < kRows; ++r)
-        sum[o][r] = hn::Set(d, bias == nullptr ? 0.0f : shape.factor * bias[o]);
-    }
-    const float* elements = kernels;
+    StartSums<D>(shape, bias, sum);
     for (int64_t channel = 0; channel < shape.in_channels; ++channel) {
-      const float* image = padded + channel * plane + column;
+      const float* image = padded + channel * plane + first;
+      const float* elements = kernels + channel * kKernel * kKernel * kChannels;
       for (int64_t x = 0; x < kKernel; ++x, ++image, elements += kChannels) {
-        hn::Vec<D> element[kChannels][kKernel];
-        HWY_UNROLL(2)
-        for (int o = 0; o < kChannels; ++o) {
-          HWY_UNROLL(5)
-          for (int y = 0; y < kKernel; ++y) {
-            element[o][y] = hn::Set(d, elements[y * kKernel * kChannels + o]);
-          }
-        }
-        HWY_UNROLL(12)
-        for (int i = 0; i < kRows + kKernel - 1; ++i) {
-          const auto value = hn::LoadU(d, image + i * width);
-          HWY_UNROLL(5)
-          for (int y = 0; y < kKernel; ++y) {
-            if (i < y || i >= y + kRows) continue;
-            HWY_UNROLL(2)
-            for (int o = 0; o < kChannels; ++o) {
-              sum[o][i - y] = hn::MulAdd(element[o][y], value, sum[o][i - y]);
-            }
-          }
-        }
+        AddKernelColumn<D, kChannels, kRows, kKernel>(image, width, begin, begin + shape.in_height,
+                                                      elements, sum);
       }
-      elements += (kKernel - 1) * kKernel * kChannels;
     }
-    const int64_t lanes = std::min(kLanes, shape.out_width - column);
     HWY_UNROLL(2)
     for (int o = 0; o < kChannels; ++o) {
       HWY_UNROLL(8)
       for (int r = 0; r < kRows; ++r) {
-        StoreLanes(sum[o][r], d, output + o * shape.out_plane() + r * shape.out_width + column,
-                   lanes);
+        float* to = output + o * shape.out_plane() + r * shape.out_width + first;
+        StoreInRow(D(), sum[o][r], LanesInRow<D>(first, shape.out_width), to);
       }
     }
   }
@@ -180,7 +236,7 @@ void ForwardStrips(const LayerShape& shape, const float* padded, const float* ke
                                        : ForwardStrip<D, kChannels, kRows, 5>;
   for (int64_t row = 0; row < shape.out_height; row += kRows) {
     const int64_t first = std::min(row, shape.out_height - kRows);
-    strip(shape, padded + first * (shape.in_width + 2 * shape.padding), kernels, bias,
+    strip(shape, first, padded + first * (shape.in_width + 2 * shape.padding), kernels, bias,
           output + first * shape.out_width);
   }
 }
@@ -227,168 +283,11 @@ void ForwardOn(const LayerShape& shape, const float* padded, const float* packed
   }
 }
 
-// Adds to each of kElements elements of the sink the sum of its vector of `lanes`.
-template <class D, int kElements>
-HWY_INLINE void AddSums(const GradientTile& tile, const float* lanes, float* sink) {
-  constexpr int64_t kLanes = hn::MaxLanes(D());
-  hn::Vec<D> vectors[kElements];
-  for (int i = 0; i < kElements; ++i) vectors[i] = hn::Load(D(), lanes + i * kLanes);
-  float sums[kElements];
-  SumEach<kElements, D>(vectors, sums);
-  for (int i = 0; i < kElements; ++i) {
-    sink[i] = (tile.accumulate ? sink[i] : 0.0f) + tile.scale * sums[i];
-  }
-}
-
-// Output rows that a gradient tile takes at once: an element of the image then serves several rows
-// of the kernel from a register.
-constexpr int StripRows(int channels, int rows, int kernel) {
-  const int left = kRegisters - 1 - channels * rows * kernel;
-  return rows == 1 ? 1 : std::clamp(left / channels, 1, kMaxStripRows);
-}
-
-template <class D, int kChannels, int kRows, int kKernel>
-void WeightGradientTile(const LayerShape& shape, const GradientTile& tile) {
-  constexpr int64_t kLanes = hn::MaxLanes(D());
-  constexpr int kElements = kRows * kKernel;
-  constexpr int kStrip = StripRows(kChannels, kRows, kKernel);
-  const D d;
-  const int64_t width = shape.in_width + 2 * shape.padding;
-  const int64_t strips = DivideRoundingUp(shape.out_height, kStrip);
-  hn::Vec<D> sum[kChannels][kElements];
-  HWY_UNROLL(6)
-  for (int o = 0; o < kChannels; ++o) {
-    HWY_UNROLL(25)
-    for (int i = 0; i < kElements; ++i) sum[o][i] = hn::Zero(d);
-  }
-  for (int64_t step = 0; step < tile.examples * strips; ++step) {
-    const int64_t row = step % strips * kStrip;
-    const float* images = tile.padded + step / strips * tile.image_stride;
-    const float* gradient = tile.gradient + step / strips * shape.out_elements();
-    for (int64_t column = 0; column < shape.out_width; column += kLanes) {
-      const float* image = images + row * width + column;
-      const int64_t lanes = std::min(kLanes, shape.out_width - column);
-      hn::Vec<D> gradients[kChannels][kStrip];
-      HWY_UNROLL(6)
-      for (int o = 0; o < kChannels; ++o) {
-        HWY_UNROLL(4)
-        for (int r = 0; r < kStrip; ++r) {
-          gradients[o][r] =
-              LoadLanes(d, gradient + o * shape.out_plane() + (row + r) * shape.out_width + column,
-                        row + r < shape.out_height ? lanes : 0);
-        }
-      }
-      HWY_UNROLL(8)
-      for (int i = 0; i < kStrip + kRows - 1; ++i) {
-        HWY_UNROLL(5)
-        for (int x = 0; x < kKernel; ++x) {
-          const auto value = hn::LoadU(d, image + i * width + x);
-          HWY_UNROLL(5)
-          for (int y = 0; y < kRows; ++y) {
-            if (i < y || i >= y + kStrip) continue;
-            HWY_UNROLL(6)
-            for (int o = 0; o < kChannels; ++o) {
-              hn::Vec<D>& target = sum[o][y * kKernel + x];
-              target = hn::MulAdd(value, gradients[o][i - y], target);
-            }
-          }
-        }
-      }
-    }
-  }
-  // By way of memory: sums whose address is taken would lie there throughout.
-  HWY_ALIGN float lanes[kChannels * kElements * kLanes];
-  HWY_UNROLL(6)
-  for (int o = 0; o < kChannels; ++o) {
-    HWY_UNROLL(25)
-    for (int i = 0; i < kElements; ++i) {
-      hn::Store(sum[o][i], d, lanes + (o * kElements + i) * kLanes);
-    }
-  }
-  for (int o = 0; o < kChannels; ++o) {
-    AddSums<D, kElements>(tile, lanes + o * kElements * kLanes, tile.sink + o * tile.sink_stride);
-  }
-}
-
-// Accumulators, one vector of each channel's gradient and one of the image fill the registers.
-constexpr int TileRows(int channels, int kernel) {
-  for (int rows = kernel; rows > 1; --rows) {
-    if (channels * (rows * kernel + 1) < kRegisters) return rows;
-  }
-  return 1;
-}
-constexpr int GradientChannels(int kernel) {
-  return std::min(kMaxTileChannels, (kRegisters - 1) / (kernel + 1));
-}
-
-// The gradient of the kernels of kChannels output channels.
-template <class D, int kChannels, int kKernel>
-void WeightGradientOfChannels(const LayerShape& shape, GradientTile tile) {
-  constexpr int kRows = TileRows(kChannels, kKernel);
-  const int64_t width = shape.in_width + 2 * shape.padding;
-  const int64_t plane = (shape.in_height + 2 * shape.padding) * width;
-  for (int64_t channel = 0; channel < shape.in_channels; ++channel) {
-    GradientTile part = tile;
-    part.padded += channel * plane;
-    part.sink += channel * kKernel * kKernel;
-    int64_t rows = kRows;
-    for (int64_t y = 0; y < kKernel; y += rows) {
-      rows = y + kRows <= kKernel ? kRows : 1;
-      if (rows == kRows) {
-        WeightGradientTile<D, kChannels, kRows, kKernel>(shape, part);
-      } else {
-        WeightGradientTile<D, kChannels, 1, kKernel>(shape, part);
-      }
-      part.padded += rows * width;
-      part.sink += rows * kKernel;
-    }
-  }
-}
-
-template <class D, int kKernel, size_t... kIndex>
-void WeightGradientOn(const LayerShape& shape, const GradientTile& tile,
-                      std::index_sequence<kIndex...>) {
-  constexpr void (*kTable[])(const LayerShape&,
-                             GradientTile) = {WeightGradientOfChannels<D, kIndex + 1, kKernel>...};
-  const ChannelBlocks blocks(shape.out_channels, sizeof...(kIndex));
-  for (int64_t block = 0; block < blocks.count; ++block) {
-    const int64_t start = blocks.Start(block);
-    GradientTile part = tile;
-    part.gradient += start * shape.out_plane();
-    part.sink += start * tile.sink_stride;
-    kTable[blocks.Size(block) - 1](shape, part);
-  }
-}
-
-// Calls body(tag) with the vectors that fill rows of this width best.
-template <class Body>
-HWY_INLINE void WithVectorsFor(int64_t width, const Body& body) {
-  using HalfTag = hn::CappedTag<float, 8>;
-  constexpr int64_t kHalfLanes = hn::MaxLanes(HalfTag());
-  constexpr int64_t kLanes = hn::MaxLanes(FloatTag());
-  if constexpr (kHalfLanes < kLanes) {
-    if (RoundUp(width, kHalfLanes) < RoundUp(width, kLanes)) return body(HalfTag());
-  }
-  body(FloatTag());
-}
-
 void ConvolveDirectlyOnTarget(const LayerShape& shape, const float* padded, const float* packed,
                               const float* bias, float* output) {
   WithVectorsFor(shape.out_width, [&](auto d) HWY_ATTR {
     ForwardOn<decltype(d)>(shape, padded, packed, bias, output,
                            std::make_index_sequence<kMaxTileChannels>());
-  });
-}
-
-void DirectWeightGradientOnTarget(const LayerShape& shape, const GradientTile& tile) {
-  WithVectorsFor(shape.out_width, [&](auto d) HWY_ATTR {
-    if (shape.kernel == 3) {
-      WeightGradientOn<decltype(d), 3>(shape, tile,
-                                       std::make_index_sequence<GradientChannels(3)>());
-    } else {
-      WeightGradientOn<decltype(d), 5>(shape, tile,
-                                       std::make_index_sequence<GradientChannels(5)>());
-    }
   });
 }
 

@@ -12,6 +12,7 @@
 #include "hwy/foreach_target.h"
 // foreach_target.h comes first.
 #include "core/engine/direct_convolution-inl.h"
+#include "core/engine/direct_convolution_gradient-inl.h"
 #include "hwy/highway.h"
 
 #if HWY_ONCE
@@ -42,7 +43,7 @@ void ForEachPacked(const LayerShape& shape, const Body& body) {
 }  // namespace
 
 bool IsDirectConvolution(const LayerShape& shape) {
-  constexpr int64_t kMaxChannels = 64;
+  constexpr int64_t kMaxChannels = 32;
   return shape.stride == 1 && shape.padding < shape.kernel &&
          (shape.kernel == 3 || shape.kernel == 5) &&
          std::max(shape.in_channels, shape.out_channels) <= kMaxChannels;

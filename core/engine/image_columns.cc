@@ -116,6 +116,10 @@ void ForEachElement(const LayerShape& shape, const Body& body) {
 
 void PadImage(const LayerShape& shape, const float* image, float* padded) {
   if (shape.stride > 1 || shape.padding > 0) Fill(0.0f, PaddedImage(shape).Floats(), padded);
+  ReplacePaddedImage(shape, image, padded);
+}
+
+void ReplacePaddedImage(const LayerShape& shape, const float* image, float* padded) {
   if (shape.stride == 1) return HWY_DYNAMIC_DISPATCH(PadRowsOnTarget)(shape, image, padded);
   ForEachElement(shape, [&](int64_t from, int64_t to) { padded[to] = image[from]; });
 }

@@ -37,6 +37,9 @@ struct PaddedImage {
 
 void PadImage(const LayerShape& shape, const float* image, float* padded);
 
+// Puts another image into a padding that PadImage has written.
+void ReplacePaddedImage(const LayerShape& shape, const float* image, float* padded);
+
 // The adjoint of PadImage: picks the image out of its padding.
 void UnpadImage(const LayerShape& shape, const float* padded, float* image);
 

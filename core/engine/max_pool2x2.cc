@@ -78,7 +78,7 @@ HWY_INLINE hn::Mask<D> LeadsRow(D d, hn::Vec<D> row) {
   const hn::RepartitionToWide<hn::RebindToUnsigned<D> > pairs;
   const auto odd = hn::MaskFromVec(hn::BitCast(d, hn::Set(pairs, 0xFFFFFFFF00000000u)));
   const auto others = hn::Shuffle2301(row);
-  return hn::Or(hn::And(odd, hn::Gt(row, others)), hn::AndNot(odd, hn::Not(hn::Gt(others, row))));
+  return hn::Or(hn::And(odd, hn::Gt(row, others)), hn::AndNot(odd, hn::Ge(row, others)));
 }
 
 // Each of `count` floats, twice.

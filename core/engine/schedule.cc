@@ -30,8 +30,8 @@ LayerShape MakeLayerShape(const LayerSpec& layer, const Shape& input, const Shap
   return shape;
 }
 
-// A scale layer right behind a dense or conv2d layer costs that one nothing to do as well: nothing
-// is left to run, the output is a view.
+// A dense or conv2d layer multiplies by the factor of a scale layer right behind it at no cost: of
+// that one nothing is left to run, its output is a view.
 void FoldScaleLayers(const ModelSpec& spec, std::vector<CompiledLayer>& layers) {
   for (size_t i = 1; i < layers.size(); ++i) {
     if (spec.layers[i].kind != LayerKind::kScale || layers[i - 1].weight_offset < 0) continue;

@@ -22,7 +22,8 @@ using FloatTag = hn::ScalableTag<float>;
 // The first `count` floats at `from`, zeros in the other lanes; reads nothing beyond.
 template <class D>
 HWY_INLINE hn::Vec<D> LoadLanes(D d, const float* from, int64_t count) {
-#if HWY_MEM_OPS_MIGHT_FAULT
+// A masked load of HWY_SCALAR reads its lane whatever the mask.
+#if HWY_MEM_OPS_MIGHT_FAULT || HWY_TARGET == HWY_SCALAR
   HWY_ALIGN float lanes[hn::MaxLanes(d)] = {};
   for (int64_t i = 0; i < count; ++i) lanes[i] = from[i];
   return hn::Load(d, lanes);

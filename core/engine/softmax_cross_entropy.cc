@@ -9,39 +9,52 @@
 namespace tern {
 namespace {
 
-struct LogSumExp {
-  double maximum;
-  double sum;  // of exp(logit - maximum)
+// exp(logit - maximum) of one example's logits. As many as nearly every model has classes are kept
+// from their sum to the gradient, more are computed twice.
+class Exponentials {
+ public:
+  explicit Exponentials(absl::Span<const float> logits)
+      : logits_(logits),
+        maximum_(static_cast<double>(*std::max_element(logits.begin(), logits.end()))) {
+    ForEach([&](size_t, double exponential) { sum_ += exponential; });
+  }
+
+  double maximum() const { return maximum_; }
+  double sum() const { return sum_; }
+
+  // Calls body(class, exponential) for each class, in order.
+  template <class Body>
+  void ForEach(const Body& body) {
+    for (size_t start = 0; start < logits_.size(); start += std::size(kept_)) {
+      const size_t count = std::min(std::size(kept_), logits_.size() - start);
+      if (kept_from_ != start) {
+        ExpEach(logits_.data() + start, maximum_, static_cast<int64_t>(count), kept_);
+        kept_from_ = start;
+      }
+      for (size_t i = 0; i < count; ++i) body(start + i, kept_[i]);
+    }
+  }
+
+ private:
+  static constexpr size_t kNothing = ~size_t{0};
+
+  absl::Span<const float> logits_;
+  double maximum_;
+  double sum_ = 0.0;
+  size_t kept_from_ = kNothing;
+  double kept_[64];
 };
 
-// Calls body(class, exp(logit - maximum)) for each class, in order.
-template <class Body>
-void ForEachExponential(absl::Span<const float> logits, double maximum, const Body& body) {
-  double exponentials[64];
-  for (size_t start = 0; start < logits.size(); start += std::size(exponentials)) {
-    const size_t count = std::min(std::size(exponentials), logits.size() - start);
-    ExpEach(logits.data() + start, maximum, static_cast<int64_t>(count), exponentials);
-    for (size_t i = 0; i < count; ++i) body(start + i, exponentials[i]);
-  }
-}
-
-LogSumExp SumOfExponentials(absl::Span<const float> logits) {
-  const double maximum = static_cast<double>(*std::max_element(logits.begin(), logits.end()));
-  double sum = 0.0;
-  ForEachExponential(logits, maximum, [&](size_t, double exponential) { sum += exponential; });
-  return {maximum, sum};
-}
-
-double Loss(const LogSumExp& exponentials, absl::Span<const float> logits, int32_t label) {
+double Loss(const Exponentials& exponentials, absl::Span<const float> logits, int32_t label) {
   TERN_CHECK(label >= 0 && static_cast<size_t>(label) < logits.size());
-  return Log(exponentials.sum) + exponentials.maximum -
+  return Log(exponentials.sum()) + exponentials.maximum() -
          static_cast<double>(logits[static_cast<size_t>(label)]);
 }
 
 }  // namespace
 
 double CrossEntropy(absl::Span<const float> logits, int32_t label) {
-  return Loss(SumOfExponentials(logits), logits, label);
+  return Loss(Exponentials(logits), logits, label);
 }
 
 double SoftmaxCrossEntropy(absl::Span<const float> logits, absl::Span<const int32_t> labels,
@@ -51,12 +64,12 @@ double SoftmaxCrossEntropy(absl::Span<const float> logits, absl::Span<const int3
   double total = 0.0;
   for (size_t i = 0; i < labels.size(); ++i) {
     const absl::Span<const float> row = logits.subspan(i * classes, classes);
-    const LogSumExp exponentials = SumOfExponentials(row);
+    Exponentials exponentials(row);
     total += Loss(exponentials, row, labels[i]);
-    ForEachExponential(row, exponentials.maximum, [&](size_t j, double exponential) {
+    exponentials.ForEach([&](size_t j, double exponential) {
       const double target = static_cast<size_t>(labels[i]) == j ? 1.0 : 0.0;
       gradient[i * classes + j] =
-          static_cast<float>((exponential / exponentials.sum - target) * share);
+          static_cast<float>((exponential / exponentials.sum() - target) * share);
     });
   }
   return total * share;

@@ -48,6 +48,14 @@ TEST(MakeSchedule, ScaleAfterParameters_NeedsNoMemory) {
   }
 }
 
+TEST(MakeSchedule, ScaleAfterParameters_IsFoldedIntoTheirLayer) {
+  const Schedule schedule = ScheduleOf({Dense("a"), Scale("s"), Scale("t"), Dense("b")});
+  EXPECT_EQ(schedule.layers[0].shape.factor, 2.0f);
+  EXPECT_EQ(schedule.layers[1].kernel->output_buffer, OutputBuffer::kView);
+  EXPECT_NE(schedule.layers[2].kernel->output_buffer, OutputBuffer::kView);
+  EXPECT_EQ(schedule.layers[3].shape.factor, 1.0f);
+}
+
 TEST(MakeSchedule, ScaleOfARelu_LeavesWhatTheReluReads) {
   const Schedule schedule = ScheduleOf({Dense("a"), Relu("r"), Scale("s"), Dense("b")});
   EXPECT_NE(schedule.layers[2].training.output, schedule.layers[2].training.input);

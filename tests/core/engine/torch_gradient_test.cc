@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/engine/gemm.h"
+#include "core/model/submodel.h"
 #include "core/model/zoo.h"
 #include "tests/core/engine/engine_run.h"
 #include "tests/core/engine/kernel_targets.h"
@@ -153,6 +154,27 @@ TEST(TorchGradient, Relu_InEveryPlace) {
                      5);
 }
 
+TEST(TorchGradient, Submodels_OfEveryWidthOnEveryKernelTarget) {
+  for (const std::string& target : testing::KernelTargets()) {
+    const testing::ScopedKernelTarget scoped(target);
+    SCOPED_TRACE(target);
+    for (const std::string name : {"lenet5", "mcmahan_cnn", "tiny_cnn"}) {
+      for (const double width : {0.5, 0.25, 0.125, 0.0625}) {
+        ExpectMatchesTorch(MakeSubmodel(*ZooModel(name), {.width = width})->model, 10);
+      }
+    }
+  }
+}
+
+TEST(TorchGradient, DirectConvolutions_OfOneExampleAndOfMany) {
+  const ModelSpec model = {
+      .name = "direct",
+      .input = {1, 13, 21},
+      .layers = {Conv2d("conv1", 2, 3, 1, 0), MaxPool2d("pool1", 2, 2), Conv2d("conv2", 7, 3, 1, 2),
+                 Relu("relu"), Conv2d("conv3", 3, 5, 1, 0), Flatten(), Dense("fc", 4)}};
+  for (const int64_t batch_size : {1, 2, 9}) ExpectMatchesTorch(model, batch_size);
+}
+
 TEST(TorchGradient, Scale_InEveryPlace) {
   // First on the model's input, in place after a convolution and under a ReLU in place, of a ReLU's
   // output, before pooling, through a flatten, twice in a row, last.
@@ -182,6 +204,12 @@ TEST(TorchGradient, SharedParameters_SumTheirGradients) {
                       .input = {6},
                       .layers = {Dense("fc1", 6), Relu("r1"), again, Relu("r2"), third}},
                      5);
+  // Each layer has its own factor, the parameters have one gradient.
+  ExpectMatchesTorch(
+      {.name = "shared_scaled",
+       .input = {6},
+       .layers = {Dense("fc1", 6), Scale("s1", 3.0f), Relu("r1"), again, Scale("s2", -0.5f)}},
+      5);
   LayerSpec conv_again = Conv2d("again", 3, 3, 1, 1);
   conv_again.parameters = "conv1";
   ExpectMatchesTorch(
