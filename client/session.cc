@@ -19,7 +19,6 @@
 namespace tern::client {
 namespace {
 
-constexpr absl::Duration kFirstRetry = absl::Milliseconds(200);
 constexpr absl::Duration kLongestRetry = absl::Minutes(1);
 
 // Models travel as plain floats in this version.
@@ -299,7 +298,7 @@ Session::Progress Session::Retry(const absl::Status& status) {
                 ", giving up: ", status.message())};
   }
   const absl::Duration wait =
-      std::min(kFirstRetry * (1 << std::min(failed_attempts_, 10)), kLongestRetry);
+      std::min(kRetryWait * (1 << std::min(failed_attempts_, 10)), kLongestRetry);
   ++failed_attempts_;
   return {.next = state_,
           .wait = std::min(wait, options_.give_up_after - out_of_reach),
@@ -313,14 +312,14 @@ Session::Progress Session::EndLease(const absl::Status& status) {
 }
 
 Session::Progress Session::GiveUpLease(const absl::Status& status) {
-  return MoveTo(State::kCheckIn, kFirstRetry,
+  return MoveTo(State::kCheckIn, kRetryWait,
                 absl::StrCat("round ", lease_.plan.round, ": lease given up: ", status.message()));
 }
 
 Session::Progress Session::ReportFailure(const absl::Status& status) {
   const absl::StatusOr<ReportFailureReply> reply = parts_.transport->ReportFailure(
       {.lease_id = lease_.lease_id, .message = std::string(status.message())});
-  return MoveTo(State::kCheckIn, reply.ok() ? reply->retry_after : kFirstRetry,
+  return MoveTo(State::kCheckIn, reply.ok() ? reply->retry_after : kRetryWait,
                 absl::StrCat("round ", lease_.plan.round, ": failed: ", status.message()));
 }
 

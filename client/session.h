@@ -59,6 +59,9 @@ class Session {
   };
   Session(SessionOptions options, Parts parts);
 
+  // Before the first new attempt, and after a lease that was given up.
+  static constexpr absl::Duration kRetryWait = absl::Milliseconds(200);
+
   enum class State { kCheckIn, kFetch, kTrain, kSubmit, kFinished, kRefused, kFailed };
 
   // What a step did, for the driver and for people.

@@ -18,8 +18,7 @@ namespace tern::server {
 // Thread-safe. Call order: (Take Return)* (Report | Clear).
 class AccumulatorPool {
  public:
-  // An aggregator for one thread. One that is not returned leaves nothing behind, so that it must
-  // not have accumulated anything.
+  // An aggregator for one thread. It may hold what others have accumulated: it must be returned.
   using Loan = std::unique_ptr<aggregation::Aggregator>;
 
   // Name and limits were accepted by MakeAggregator before.

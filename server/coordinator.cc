@@ -80,6 +80,12 @@ CheckInReply Coordinator::CheckIn(const CheckInRequest& request) {
   if (auto* refusal = std::get_if<Refusal>(&plan)) {
     // It may have been able to before, with a fuller battery.
     available_.erase(request.client_id);
+    Member* member = round_ == nullptr ? nullptr : round_->FindClient(request.client_id);
+    if (member != nullptr &&
+        (member->state == LeaseState::kSelected || member->state == LeaseState::kGranted)) {
+      round_->SetState(*member, LeaseState::kFailed);
+      CloseRoundIfDue();
+    }
     return *std::move(refusal);
   }
   CloseRoundIfDue();

@@ -122,7 +122,6 @@ absl::StatusOr<SubmitUpdateReply> Coordinator::SubmitUpdate(absl::string_view le
 absl::StatusOr<SubmitUpdateReply> Coordinator::SubmitUpdate(const PreparedUpdate& update) {
   const std::string& lease_id = update.terms.lease_id;
   std::shared_ptr<const CoordinateSet> coordinates;
-  AccumulatorPool::Loan aggregator = accumulators_.Take();
   {
     MutexLock lock(mutex_);
     CloseRoundIfDue();
@@ -142,7 +141,9 @@ absl::StatusOr<SubmitUpdateReply> Coordinator::SubmitUpdate(const PreparedUpdate
     coordinates = member->leased->coordinates;
     round_->SetState(*member, LeaseState::kAccumulating);
   }
-  // The round cannot close while a lease is accumulating, and nothing below can fail.
+  // The round cannot close while a lease is accumulating, and nothing below can fail: what an
+  // aggregator holds of others is not lost.
+  AccumulatorPool::Loan aggregator = accumulators_.Take();
   const UpdateReport& report = update.validated->update.report;
   aggregator->Accumulate(validator_.decoder(update.terms.codec), update.validated->payload(),
                          report.num_examples, coordinates);

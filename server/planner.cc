@@ -9,22 +9,13 @@
 #include "absl/strings/str_join.h"
 #include "compression/codec.h"
 #include "core/base/status_macros.h"
+#include "core/train/plan_cost.h"
 #include "core/wire/chunks.h"
 #include "core/wire/plan_bytes.h"
 #include "server/device_cost.h"
 
 namespace tern::server {
 namespace {
-
-// The examples that a training goes over; the last step of an epoch takes those that are left.
-int64_t ExamplesTrained(const TrainOptions& train, int64_t num_examples) {
-  const int64_t all = train.local_epochs * num_examples;
-  if (train.max_local_steps == 0) return all;
-  const int64_t steps_per_epoch = (num_examples - 1) / train.batch_size + 1;
-  const int64_t epochs = train.max_local_steps / steps_per_epoch;
-  if (epochs >= train.local_epochs) return all;
-  return epochs * num_examples + train.max_local_steps % steps_per_epoch * train.batch_size;
-}
 
 // The most steps that go over no more than `examples`.
 int64_t StepsWithin(int64_t examples, int64_t num_examples, int64_t batch_size) {

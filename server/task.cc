@@ -12,6 +12,7 @@
 namespace tern::server {
 namespace {
 
+constexpr size_t kMaxNameBytes = 256;
 constexpr int64_t kMaxCohort = 1'000'000;
 constexpr int64_t kMaxRounds = 1'000'000'000;
 constexpr size_t kMaxWidths = 16;
@@ -92,9 +93,14 @@ absl::Status ValidateWidths(const Task& task) {
   for (const double width : widths) {
     if (!(width > 0.0 && width <= 1.0 && width < last)) return error();
     last = width;
-    TERN_RETURN_IF_ERROR(
-        InField("adapt.widths",
-                MakeSubmodel(task.model, {.rule = task.adapt.submodel, .width = width}).status()));
+    // Where rolling windows agree in the first round and, moved on by one, in the second, they do
+    // in all.
+    for (const uint64_t round : {1, 2}) {
+      TERN_RETURN_IF_ERROR(InField(
+          "adapt.widths",
+          MakeSubmodel(task.model, {.rule = task.adapt.submodel, .width = width, .round = round})
+              .status()));
+    }
   }
   return absl::OkStatus();
 }
@@ -154,7 +160,10 @@ aggregation::AggregatorLimits Task::Limits(int64_t num_parameters) const {
 }
 
 absl::Status ValidateTask(const Task& task) {
-  if (task.name.empty()) return FieldError("name", "empty", "a name");
+  if (task.name.empty() || task.name.size() > kMaxNameBytes) {
+    return FieldError("name", absl::StrCat("of ", task.name.size(), " bytes"),
+                      absl::StrCat("1 to ", kMaxNameBytes));
+  }
   TERN_RETURN_IF_ERROR(CheckRange("num_rounds", task.num_rounds, 1, kMaxRounds));
   TERN_RETURN_IF_ERROR(ValidateRound(task.round));
   const auto layout = MakeParameterLayout(task.model);

@@ -22,6 +22,7 @@ constexpr absl::string_view kHeader = "client,start_s,end_s";
 constexpr int64_t kMaxFileBytes = int64_t{1} << 28;
 constexpr int64_t kMaxClients = 1'000'000;
 constexpr double kMaxSeconds = 1e9;
+constexpr absl::Duration kShortestInterval = absl::Seconds(1);
 
 struct Interval {
   int64_t client = 0;
@@ -95,8 +96,9 @@ std::string ParseRow(absl::string_view text, Interval& interval) {
   }
   interval.start = absl::Seconds(seconds[0]);
   interval.end = absl::Seconds(seconds[1]);
-  if (interval.end > interval.start) return "";
-  return absl::StrCat("end_s is ", cells[2], ", expected more than start_s, ", cells[1]);
+  if (interval.end - interval.start >= kShortestInterval) return "";
+  return absl::StrCat("end_s is ", cells[2], ", expected at least a second more than start_s, ",
+                      cells[1]);
 }
 
 absl::StatusOr<std::vector<Interval>> ParseRows(const std::string& path, absl::string_view text) {

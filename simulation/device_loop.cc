@@ -29,8 +29,8 @@ constexpr char kBattery[] = "battery";
 bool IsFinal(const Refusal& refusal, const BatteryProfile& battery, double budget) {
   const bool charges =
       battery.charge_watts > 0.0 && battery.charge_from_hour != battery.charge_to_hour;
-  const double full = (1.0 - battery.reserve_level) * battery.capacity_j;
-  return refusal.reason != RefusalReason::kTooSlow || !charges || budget >= 0.999 * full;
+  return refusal.reason != RefusalReason::kTooSlow || !charges ||
+         budget >= 0.999 * FullBatteryJoules(battery);
 }
 
 }  // namespace
@@ -107,10 +107,21 @@ void DeviceLoop::WakeCohort() {
   }
 }
 
-bool DeviceLoop::IsOn(int64_t client) const {
+std::string DeviceLoop::WhyAway(int64_t client) {
   const Population& population = *parts_.population;
-  return population.classes()[population.class_of(client)].availability->IsOn(client,
-                                                                              parts_.clock->Now());
+  const DeviceClass& device = population.classes()[population.class_of(client)];
+  const absl::Duration now = parts_.clock->Now();
+  if (!device.availability->IsOn(client, now)) return kOffline;
+  if (batteries_.empty()) return "";
+  Battery& battery = batteries_[static_cast<size_t>(client)];
+  battery.AdvanceTo(now);
+  return battery.Budget() == 0.0 ? kBattery : "";
+}
+
+void DeviceLoop::AccountOpenLeases() {
+  std::map<int64_t, const Visit*> in_order;
+  for (const auto& [client, visit] : leases_) in_order[visit->order] = visit.get();
+  for (const auto& [order, visit] : in_order) Account(*visit);
 }
 
 DeviceTally DeviceLoop::TakeTally() {
@@ -163,6 +174,9 @@ void DeviceLoop::CheckIn(int64_t client) {
     return;
   }
   using State = client::Session::State;
+  if (progress.next == State::kFailed && tally_.first_failure.empty()) {
+    tally_.first_failure = absl::StrCat("client '", ClientId(client), "': ", progress.message);
+  }
   const bool asks_again = progress.next == State::kCheckIn && !population.is_timeless();
   if (asks_again) CheckInAt(client, now + progress.wait);
 }
@@ -194,14 +208,14 @@ void DeviceLoop::FinishTraining(Visit& visit) {
     SettleWork(visit);
     visit.legs[2] = Leg{};
     Account(visit);
-    return End(visit, visit.GiveUp(now));
+    return End(visit, client::Session::kRetryWait);
   }
   work_.Wait(WorkKey(visit));
   visit.is_queued = false;
   if (!visit.has_update()) {
     visit.legs[2] = Leg{};
     Account(visit);
-    return End(visit, visit.DeliverFailure());
+    return Fail(visit);
   }
   visit.MeasureUpload(ProfileOf(visit), SpeedOf(visit));
   const Obstacle obstacle = FirstObstacle(visit);
@@ -216,15 +230,28 @@ void DeviceLoop::FinishUpload(Visit& visit) {
   // Counted before it is handed over: the update that closes a round belongs to that round.
   Account(visit);
   const absl::Duration wait = visit.Submit(parts_.clock->Now());
+  if (!visit.failure().empty()) return Fail(visit);
   if (visit.accepted() && options_.on_update) options_.on_update();
   End(visit, wait);
+}
+
+void DeviceLoop::Fail(Visit& visit) {
+  if (IsOfOpenRound(visit) && tally_.first_failure.empty()) {
+    tally_.first_failure =
+        absl::StrCat("client '", ClientId(visit.client()), "': ", visit.failure());
+  }
+  End(visit, visit.DeliverFailure());
+}
+
+bool DeviceLoop::IsOfOpenRound(const Visit& visit) const {
+  return visit.lease().plan.round == parts_.coordinator->open_round();
 }
 
 void DeviceLoop::Drop(Visit& visit, const char* cause) {
   SettleWork(visit);
   Account(visit);
-  tally_.causes[visit.client()] = cause;
-  End(visit, visit.GiveUp(parts_.clock->Now()));
+  if (IsOfOpenRound(visit)) tally_.causes[visit.client()] = cause;
+  End(visit, client::Session::kRetryWait);
 }
 
 void DeviceLoop::SettleWork(Visit& visit) {
@@ -239,9 +266,6 @@ void DeviceLoop::SettleWork(Visit& visit) {
 
 void DeviceLoop::End(Visit& visit, absl::Duration wait) {
   const int64_t client = visit.client();
-  if (!visit.failure().empty() && tally_.first_failure.empty()) {
-    tally_.first_failure = absl::StrCat("client '", ClientId(client), "': ", visit.failure());
-  }
   const absl::Duration now = parts_.clock->Now();
   if (!parts_.population->is_timeless()) {
     CheckInAt(client, now + wait);
@@ -277,7 +301,10 @@ DeviceLoop::Obstacle DeviceLoop::FirstObstacle(const Visit& visit) const {
   for (const Leg& leg : visit.legs) {
     const double energy =
         leg.energy_j + device.profile.idle_watts * absl::ToDoubleSeconds(leg.duration);
-    if (energy > left) consider(end + left / energy * leg.duration, kBattery);
+    if (energy > left) {
+      consider(end + left / energy * leg.duration, kBattery);
+      left = std::numeric_limits<double>::infinity();  // it cannot run empty twice
+    }
     left -= energy;
     end += leg.duration;
   }
@@ -290,6 +317,7 @@ DeviceLoop::Obstacle DeviceLoop::FirstObstacle(const Visit& visit) const {
 
 void DeviceLoop::Account(const Visit& visit) {
   absl::Duration left = parts_.clock->Now() - visit.started_at;
+  const double idle_j = ProfileOf(visit).idle_watts * absl::ToDoubleSeconds(left);
   Leg done;
   for (const Leg& leg : visit.legs) {
     const double share =
@@ -299,12 +327,12 @@ void DeviceLoop::Account(const Visit& visit) {
     done.traffic += part.traffic;
     left -= leg.duration;
   }
-  tally_.energy_j[visit.class_index] += done.energy_j;
+  tally_.energy_j[visit.class_index] += done.energy_j + idle_j;
   tally_.traffic[visit.class_index] += done.traffic;
   parts_.coordinator->CountTraffic(done.traffic);
   if (batteries_.empty()) return;
   Battery& battery = batteries_[static_cast<size_t>(visit.client())];
-  battery.AdvanceTo(parts_.clock->Now());
+  battery.AdvanceTo(parts_.clock->Now());  // idles
   battery.Spend(done.energy_j);
 }
 

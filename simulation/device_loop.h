@@ -74,7 +74,10 @@ class DeviceLoop {
   // nobody asks before there is an answer.
   void WakeCohort();
 
-  bool IsOn(int64_t client) const;
+  // Why a device does not come for its lease now: "offline", "battery", or empty.
+  std::string WhyAway(int64_t client);
+  // Books what leases that are under way have done until now; at the end of a run.
+  void AccountOpenLeases();
   DeviceTally TakeTally();
   // Devices that will never take part, by class, and the coordinator's first word to one of them.
   struct Refused {
@@ -110,7 +113,9 @@ class DeviceLoop {
   void StartLease(std::unique_ptr<Visit> visit);
   void FinishTraining(Visit& visit);
   void FinishUpload(Visit& visit);
+  void Fail(Visit& visit);
   void Drop(Visit& visit, const char* cause);
+  bool IsOfOpenRound(const Visit& visit) const;
   // Takes the visit back from the workers, trained or not.
   void SettleWork(Visit& visit);
   // Forgets the visit; its device checks in after `wait`.

@@ -45,7 +45,10 @@ absl::StatusOr<Population> Population::Create(const std::vector<server::DeviceGr
   for (const server::DeviceGroupOptions& group : groups) {
     TERN_ASSIGN_OR_RETURN(DeviceClass made, MakeClass(group, seed));
     share += group.fraction;
-    const auto next = std::llround(share * static_cast<double>(num_clients));
+    // Fractions add up to 1 but for rounding.
+    const bool is_last = &group == &groups.back();
+    const int64_t next =
+        is_last ? num_clients : std::llround(share * static_cast<double>(num_clients));
     made.num_clients = next - end;
     if (made.num_clients < 1) {
       return absl::InvalidArgumentError(absl::StrCat(

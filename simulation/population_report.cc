@@ -91,6 +91,8 @@ absl::StatusOr<PopulationReport> PopulationReport::Create(const server::Task& ta
     if (auto* plan = std::get_if<server::PlanChoice>(&choice)) {
       added.plan = std::move(*plan);
       added.has_plan = true;
+    } else {
+      added.refusal = std::get<Refusal>(choice).message;
     }
     report.classes_.push_back(std::move(added));
     first += device.num_clients;
@@ -117,7 +119,7 @@ void PopulationReport::AddRound(const server::RoundRecord& record, const DeviceT
     classes_[i].energy_j += tally.energy_j[i];
     classes_[i].traffic += tally.traffic[i];
     classes_[i].num_refused = refused[i].num_clients;
-    classes_[i].refusal = refused[i].message;
+    if (refused[i].num_clients > 0) classes_[i].refusal = refused[i].message;
   }
 }
 
@@ -127,7 +129,7 @@ absl::Status PopulationReport::Write(const std::string& path, const Dataset& dat
   json["classes"] = Json::array();
   for (const ClassReport& report : classes_) json["classes"].push_back(ClassJson(report));
   json["partition"] = PartitionJson(*partition_, dataset, partition_kind);
-  return WriteFileAtomically(path, json.dump(1) + "\n");
+  return WriteFileAtomically(path, json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 }  // namespace tern::simulation

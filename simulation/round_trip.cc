@@ -98,10 +98,10 @@ Battery::Battery(const DeviceProfile* profile, uint64_t seed, int64_t client) : 
 }
 
 bool Battery::Charges(absl::Duration now) const {
-  const double hour = absl::FDivDuration(now % kDay, kHour);
-  const double from = profile_->battery.charge_from_hour;
-  const double to = profile_->battery.charge_to_hour;
-  return from <= to ? hour >= from && hour < to : hour >= from || hour < to;
+  const absl::Duration time = now % kDay;
+  const absl::Duration from = profile_->battery.charge_from_hour * kHour;
+  const absl::Duration to = profile_->battery.charge_to_hour * kHour;
+  return from <= to ? time >= from && time < to : time >= from || time < to;
 }
 
 void Battery::AdvanceTo(absl::Duration now) {

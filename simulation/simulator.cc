@@ -58,6 +58,12 @@ absl::Status Simulator::Start() {
   TERN_ASSIGN_OR_RETURN(coordinator_,
                         server::Coordinator::Create(task, {.clock = &clock_, .observer = this}));
   TERN_ASSIGN_OR_RETURN(report_, PopulationReport::Create(task, &population_, &partition_));
+  // Most of those who cannot take part are known before anything has begun.
+  std::vector<DeviceLoop::Refused> refused;
+  for (const ClassReport& of_class : report_.classes()) {
+    refused.push_back({of_class.has_plan ? 0 : of_class.num_devices, of_class.refusal});
+  }
+  TERN_RETURN_IF_ERROR(CheckEnoughDevices(refused));
   const auto on_update = [this] {
     ++accepted_;
     if (options_.on_progress) options_.on_progress(accepted_, options_.task.round.cohort_size);
@@ -83,9 +89,16 @@ absl::StatusOr<SimulatedRound> Simulator::RunRound() {
   closed_.reset();
   accepted_ = 0;
   TERN_RETURN_IF_ERROR(RunEvents());
+  if (finished()) {
+    const server::Traffic before = coordinator_->total_traffic();
+    devices_->AccountOpenLeases();
+    closed_->traffic += coordinator_->total_traffic() - before;
+  }
   DeviceTally tally = devices_->TakeTally();
   SimulatedRound result{.record = *std::move(closed_), .first_failure = tally.first_failure};
-  if (result.record.clients_completed == 0 && !result.first_failure.empty()) {
+  const auto failed = result.record.clients_dropped.find("failed");
+  if (failed != result.record.clients_dropped.end() &&
+      failed->second == result.record.clients_selected) {
     return absl::AbortedError(result.first_failure);
   }
   AddDevicesView(tally, result.record);
@@ -101,6 +114,7 @@ absl::StatusOr<SimulatedRound> Simulator::RunRound() {
 }
 
 absl::Status Simulator::RunEvents() {
+  const absl::Duration waiting_since = std::max(last_close_, options_.simulation.check_in_spread);
   while (!closed_.has_value()) {
     const uint64_t open_round = coordinator_->open_round();
     if (population_.is_timeless() && open_round != woken_round_) {
@@ -110,16 +124,17 @@ absl::Status Simulator::RunEvents() {
     const std::optional<absl::Duration> deadline = coordinator_->deadline();
     const std::optional<absl::Duration> event = devices_->next_event();
     if (deadline.has_value() && (!event.has_value() || *deadline <= *event)) {
-      clock_.Advance(*deadline - clock_.Now());
+      // The clock counts whole nanoseconds.
+      clock_.Advance(absl::Ceil(*deadline - clock_.Now(), absl::Nanoseconds(1)));
       coordinator_->Tick();
-    } else if (event.has_value() && *event - last_close_ < kStalled) {
+    } else if (event.has_value() && (deadline.has_value() || *event - waiting_since < kStalled)) {
       devices_->HandleNext();
-      TERN_RETURN_IF_ERROR(CheckEnoughDevices());
+      TERN_RETURN_IF_ERROR(CheckEnoughDevices(devices_->refused()));
     } else {
       return absl::FailedPreconditionError(
           absl::StrCat("no round opened within ", absl::FormatDuration(kStalled),
                        " of virtual time: too few of the ", population_.num_clients(),
-                       " devices are on at a time, task.round.min_available needs ",
+                       " devices check in (are on, with energy left), a round needs ",
                        options_.task.MinAvailable()));
     }
   }
@@ -127,8 +142,7 @@ absl::Status Simulator::RunEvents() {
   return absl::OkStatus();
 }
 
-absl::Status Simulator::CheckEnoughDevices() const {
-  const std::vector<DeviceLoop::Refused>& refused = devices_->refused();
+absl::Status Simulator::CheckEnoughDevices(const std::vector<DeviceLoop::Refused>& refused) const {
   int64_t left = population_.num_clients();
   for (const DeviceLoop::Refused& of_class : refused) left -= of_class.num_clients;
   if (left >= options_.task.MinAvailable()) return absl::OkStatus();
@@ -153,8 +167,9 @@ void Simulator::AddDevicesView(const DeviceTally& tally, server::RoundRecord& re
     const auto cause = tally.causes.find(client);
     if (cause != tally.causes.end()) {
       member.outcome = cause->second;
-    } else if (member.outcome == "late" && !devices_->IsOn(client)) {
-      member.outcome = "offline";  // it has not come for its lease
+    } else if (member.outcome == "late") {
+      const std::string why = devices_->WhyAway(client);  // it has not come for its lease
+      if (!why.empty()) member.outcome = why;
     }
     ++record.clients_dropped[member.outcome];
   }

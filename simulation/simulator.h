@@ -53,7 +53,8 @@ class Simulator final : private server::RoundObserver {
 
   // `train` and `test` must outlive the simulator; `test` is read only if evaluate_every > 0.
   // Client i is "client-<i>" and holds partition.client(i). Errors as ValidateTask and
-  // Population::Create; INVALID_ARGUMENT also for more clients per round than there are.
+  // Population::Create; INVALID_ARGUMENT also for more clients per round than there are;
+  // FAILED_PRECONDITION as RunRound, where that is plain beforehand.
   static absl::StatusOr<std::unique_ptr<Simulator>> Create(Options options, const Dataset* train,
                                                            Partition partition,
                                                            const Dataset* test);
@@ -79,8 +80,8 @@ class Simulator final : private server::RoundObserver {
   void OnRoundClosed(const server::RoundRecord& record) override { closed_ = record; }
   // Handles events until a round has closed.
   absl::Status RunEvents();
-  // FAILED_PRECONDITION unless enough devices are left for a round to open.
-  absl::Status CheckEnoughDevices() const;
+  // FAILED_PRECONDITION, with the reasons, unless enough devices are left for a round to open.
+  absl::Status CheckEnoughDevices(const std::vector<DeviceLoop::Refused>& refused) const;
   // Puts into the record what the coordinator cannot know.
   void AddDevicesView(const DeviceTally& tally, server::RoundRecord& record) const;
 

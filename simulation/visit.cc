@@ -8,6 +8,7 @@
 #include "core/base/check.h"
 #include "core/model/cost.h"
 #include "core/model/parameter_layout.h"
+#include "core/train/plan_cost.h"
 #include "core/wire/chunks.h"
 
 namespace tern::simulation {
@@ -17,11 +18,8 @@ namespace {
 double TrainingFlops(const Plan& plan, int64_t num_examples) {
   const absl::StatusOr<Cost> cost = CountCost(plan.model);
   TERN_CHECK(cost.ok());
-  int64_t examples = num_examples * plan.train.local_epochs;
-  if (plan.train.max_local_steps > 0) {
-    examples = std::min(examples, plan.train.max_local_steps * plan.train.batch_size);
-  }
-  return static_cast<double>(cost->training_flops) * static_cast<double>(examples);
+  return static_cast<double>(cost->training_flops) *
+         static_cast<double>(ExamplesTrained(plan.train, num_examples));
 }
 
 // Bytes of the shortest update that the plan's codec can make, without the message around it.
@@ -80,22 +78,15 @@ void Visit::Work(Worker& worker) {
 absl::Duration Visit::Submit(absl::Duration now) {
   clock_.Advance(now - clock_.Now());
   const client::Session::Progress progress = session_.Step();
-  if (!transport_.failure().has_value()) return progress.wait;
-  failure_ = progress.message;
-  return DeliverFailure();
+  if (transport_.failure().has_value()) failure_ = progress.message;
+  return progress.wait;
 }
 
 absl::Duration Visit::DeliverFailure() {
+  // The session may have found the lease at its end before it began.
+  if (!transport_.failure().has_value()) return client::Session::kRetryWait;
   const absl::StatusOr<ReportFailureReply> reply = transport_.DeliverFailure();
-  // The lease may be over there, too.
-  return reply.ok() ? reply->retry_after : absl::ZeroDuration();
-}
-
-absl::Duration Visit::GiveUp(absl::Duration now) {
-  if (transport_.failure().has_value()) return DeliverFailure();
-  // Past its lease's end a session gives the lease up, whatever it was about to do.
-  clock_.Advance(std::max(now, started_at + lease().deadline) - clock_.Now());
-  return session_.Step().wait;
+  return reply.ok() ? reply->retry_after : client::Session::kRetryWait;
 }
 
 void Visit::PlanLegs(const DeviceProfile& profile, const DeviceSpeed& speed) {

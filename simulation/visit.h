@@ -26,8 +26,9 @@ struct Worker {
   client::SessionBuffers buffers;
 };
 
-// Call order: CheckIn, then, if it gave a lease, Work at most once, then one of Submit,
-// DeliverFailure and GiveUp. Work may run in another thread than the rest, not at the same time.
+// Call order: CheckIn, then, if it gave a lease, Work at most once, then nothing more, or
+// DeliverFailure, or Submit and, if that ended in a failure, DeliverFailure. Work may run in
+// another thread than the rest, not at the same time.
 class Visit {
  public:
   struct Parts {
@@ -50,10 +51,9 @@ class Visit {
   const std::string& failure() const { return failure_; }  // why not; empty: none
 
   // Each ends the lease and returns the wait until the device checks in again: hands over the
-  // update, hands over the failure, or lets the lease lapse.
+  // update, or the failure. A device that gives its lease up waits Session::kRetryWait.
   absl::Duration Submit(absl::Duration now);
   absl::Duration DeliverFailure();
-  absl::Duration GiveUp(absl::Duration now);
   bool accepted() const { return session_.updates_accepted() > 0; }
 
   // Fills in `legs` from the lease: the upload is as short as it can be.

@@ -16,4 +16,13 @@ absl::StatusOr<Cost> PlanCost(const Plan& plan, int64_t num_examples) {
   return cost;
 }
 
+int64_t ExamplesTrained(const TrainOptions& train, int64_t num_examples) {
+  const int64_t all = train.local_epochs * num_examples;
+  if (train.max_local_steps == 0) return all;
+  const int64_t steps_per_epoch = (num_examples - 1) / train.batch_size + 1;
+  const int64_t epochs = train.max_local_steps / steps_per_epoch;
+  if (epochs >= train.local_epochs) return all;
+  return epochs * num_examples + train.max_local_steps % steps_per_epoch * train.batch_size;
+}
+
 }  // namespace tern

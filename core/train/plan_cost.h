@@ -16,6 +16,9 @@ namespace tern {
 // as Program::Compile.
 absl::StatusOr<Cost> PlanCost(const Plan& plan, int64_t num_examples = 0);
 
+// The examples that a training goes over; the last step of an epoch takes those that are left.
+int64_t ExamplesTrained(const TrainOptions& train, int64_t num_examples);
+
 }  // namespace tern
 
 #endif  // TERN_CORE_TRAIN_PLAN_COST_H_

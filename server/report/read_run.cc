@@ -52,6 +52,9 @@ absl::StatusOr<Json> ParseObject(const std::string& path, absl::string_view text
     return absl::InvalidArgumentError(absl::StrCat(Place(path, text, offset, line),
                                                    "not JSON: column ", column_and_reason.first,
                                                    ": ", column_and_reason.second));
+  } catch (const Json::exception& error) {  // a number that no double holds
+    return absl::InvalidArgumentError(
+        absl::StrCat(Place(path, text, 0, line), "not JSON: ", error.what()));
   }
   if (is_too_deep || !value.is_object()) {
     return absl::InvalidArgumentError(

@@ -161,6 +161,56 @@ TEST_F(CoordinatorSubmodelTest, ADeviceThatIsRefusedLater_IsNotSelectedAnyMore) 
   EXPECT_EQ(coordinator_->open_round(), 1u);
 }
 
+TEST_F(CoordinatorSubmodelTest, ARefusedUpdate_TakesNothingAwayFromThoseThatWereAccepted) {
+  Task task = TwoWidths(SubmodelRule::kHeteroFl);
+  task.round = {.cohort_size = 3, .deadline = absl::Seconds(60)};
+  Start(task);
+  CheckIn("a");
+  CheckIn("b");
+  const Lease c = TakeLease("c");
+  const Lease a = TakeLease("a");
+  const Lease b = TakeLease("b");
+  EXPECT_TRUE(Submit(a, std::vector<float>(22, 4.0f), 10).ok());
+  EXPECT_FALSE(Submit(b, std::vector<float>(22, 1000.0f), 10).ok());
+  EXPECT_TRUE(Submit(b, std::vector<float>(22, 8.0f), 10).ok());
+  EXPECT_TRUE(Submit(c, std::vector<float>(22, 12.0f), 10).ok());
+  EXPECT_EQ(coordinator_->model()->parameters[0], 8.0f);
+}
+
+TEST_F(CoordinatorSubmodelTest, ALateUpdateOfTheRoundBefore_TakesNothingAwayFromTheOpenRound) {
+  Task task = TwoWidths(SubmodelRule::kHeteroFl);
+  task.round = {.cohort_size = 2, .over_selection = 1.5, .deadline = absl::Seconds(60)};
+  task.round.min_available = 3;
+  Start(task);
+  CheckIn("a");
+  CheckIn("b");
+  CheckIn("c");
+  const auto prepared = [&](const Lease& lease, float value) {
+    return coordinator_->Prepare(*coordinator_->TermsOf(lease.lease_id),
+                                 Serialize(MakeUpdate(lease, std::vector<float>(22, value), 10)));
+  };
+  const PreparedUpdate late = prepared(TakeLease("a"), 50.0f);
+  EXPECT_TRUE(Submit(TakeLease("b"), std::vector<float>(22, 0.0f), 10).ok());
+  EXPECT_TRUE(Submit(TakeLease("c"), std::vector<float>(22, 0.0f), 10).ok());
+  ASSERT_EQ(coordinator_->open_round(), 2u);
+  EXPECT_TRUE(Submit(TakeLease("b"), std::vector<float>(22, 4.0f), 10).ok());
+  EXPECT_EQ(coordinator_->SubmitUpdate(late).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(Submit(TakeLease("c"), std::vector<float>(22, 12.0f), 10).ok());
+  EXPECT_EQ(coordinator_->model()->parameters[0], 8.0f);
+}
+
+TEST_F(CoordinatorSubmodelTest, AMemberThatIsRefusedMeanwhile_DoesNotHoldTheRoundUp) {
+  Task task = TwoWidths(SubmodelRule::kHeteroFl);
+  Start(task);
+  CheckIn("a");
+  EXPECT_TRUE(Submit(TakeLease("b"), std::vector<float>(22, 2.0f), 10).ok());
+  EXPECT_EQ(coordinator_->open_round(), 1u);
+  coordinator_->CheckIn({.client_id = "a", .capabilities = {.ram_bytes = 100}, .num_examples = 10});
+  EXPECT_EQ(coordinator_->open_round(), 0u);
+  EXPECT_EQ(coordinator_->model()->parameters[0], 2.0f);
+}
+
 TEST_F(CoordinatorSubmodelTest, PreparedInParts_AnUpdateCountsAsItDoesWhole) {
   Start(TwoWidths(SubmodelRule::kHeteroFl));
   CheckIn("large");
