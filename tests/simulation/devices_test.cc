@@ -145,6 +145,31 @@ TEST_F(DevicesTest, TrainingWhatWillNotCount_ChangesNothing) {
   ExpectTheSame(Run(task, Mixture(), 2, {.train_dropped = true}), Run(task, Mixture(), 2));
 }
 
+TEST_F(DevicesTest, TrainingThatDiverges_IsTheSameForAnyNumberOfThreads) {
+  server::Task task = SmallTask();
+  task.train.learning_rate = 900.0f;  // some clients' losses, not all, stop being finite
+  task.round.cohort_size = 2;
+  task.round.over_selection = 5.0;
+  const auto with_threads = [&](int num_threads, bool train_dropped) {
+    return Run(task, Mixture(), num_threads, {.train_dropped = train_dropped});
+  };
+  const Outcome one = with_threads(1, false);
+  for (const Outcome& other :
+       {with_threads(2, false), with_threads(5, false), with_threads(2, true)}) {
+    ExpectTheSame(other, one);
+    EXPECT_EQ(other.status, one.status);
+  }
+}
+
+TEST_F(DevicesTest, ADeadlineOfAnyLength_ClosesItsRound) {
+  server::Task task = SmallTask();
+  task.round.deadline = absl::Seconds(100.3333333333);
+  task.round.over_selection = 1.0;
+  const Outcome run = Run(task, Mixture());
+  EXPECT_EQ(run.hashes.size(), 6u);
+  EXPECT_THAT(run.dropped, ::testing::Contains(::testing::Key("late")));
+}
+
 TEST_F(DevicesTest, ARoundTakesItsDownloadItsTrainingAndItsUpload) {
   const std::string link = File("link",
                                 "downlink_bytes_per_second: 1000\nuplink_bytes_per_second: 100\n"
