@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -18,11 +19,14 @@ TIMEOUT_S = 60
 FAKE = """#!/usr/bin/env bash
 set -euo pipefail
 name={name}
+command="$1"
 while (($#)); do
   case "$1" in
     --out) out="$2" ;;
     --port-file) port_file="$2" ;;
     --client-id) name="$2" ;;
+    --ram-kb) ram_kb="$2" ;;
+    *.yaml) config="${{1##*/}}" ;;
   esac
   shift
 done
@@ -33,16 +37,29 @@ source "$PIDS/../{name}.sh"
 SUMMARY = """mkdir -p "$out"
 printf '{\\n  "rounds": 10,\\n  "final_eval_accuracy": %s,\\n  "total_bytes_up": %d,
   "total_bytes_down": 400,\\n  "float_bytes_up": 1000,\\n  "float_bytes_down": 400,
-  "model_hash": "abc"\\n}\\n' "${ACCURACY:-0.86}" "${BYTES_UP:-260}" >"$out/summary.json"
+  "model_hash": "%s"\\n}\\n' "${ACCURACY:-0.86}" "${BYTES_UP:-260}" "${hash:-abc}" \\
+  >"$out/summary.json"
 """
 SERVER_BEGIN = """echo 4711 >"$port_file"
 echo "listening on 127.0.0.1:4711"
-until [[ -e "$PIDS/client-9" ]]; do read -r -t 0.02 <> <(:) || true; done
-echo "[round 1/10] selected 10 of 10"
+until [[ -e "$PIDS/client-11" ]]; do read -r -t 0.02 <> <(:) || true; done
+echo "[round 1/10] selected 12 of 12"
 """
 FOREVER = "exec tail -f /dev/null\n"
+# tern-sim: the plans of the study, and a run of either configuration.
+GOOD_SIM = """if [[ "$command" == plan ]]; then echo "the plans of $config"; exit; fi
+""" + SUMMARY + """
+if [[ "$config" == quickstart.yaml ]]; then
+  echo "[round 1/30] selected 30 of 200"
+  printf '30 rounds, 800 updates in 9.0 s: accuracy 0.7\\nup 1 MB, down 2 MB\\nresults in x\\n'
+else
+  for width in 0.25 0.5 1.0; do
+    printf '"width": %s,\\n"measured_peak_bytes": 2000,\\n' "$width"
+  done >"$out/population.json"
+fi
+"""
 GOOD_SERVER = SERVER_BEGIN + SUMMARY + "touch \"$PIDS/../done\"\n"
-GOOD_CLIENT = "until [[ -e \"$PIDS/../done\" ]]; do read -r -t 0.02 <> <(:) || true; done\n"
+GOOD_CLIENT = "echo $ram_kb >\"$PIDS/../ram-$name\"\nuntil [[ -e \"$PIDS/../done\" ]]; do read -r -t 0.02 <> <(:) || true; done\n"
 
 
 class QuickstartTest(unittest.TestCase):
@@ -67,7 +84,7 @@ class QuickstartTest(unittest.TestCase):
         path.write_text(text)
         path.chmod(0o755)
 
-    def start(self, server=GOOD_SERVER, client=GOOD_CLIENT, sim=SUMMARY, **environment):
+    def start(self, server=GOOD_SERVER, client=GOOD_CLIENT, sim=GOOD_SIM, **environment):
         for name, text in (("server", server), ("client", client), ("sim", sim)):
             (self.directory / f"{name}.sh").write_text(text)
         return subprocess.Popen(
@@ -102,10 +119,27 @@ class QuickstartTest(unittest.TestCase):
     def test_everything_works(self):
         status, out, err = self.finish(self.start())
         self.assertEqual((status, err), (0, ""), out)
-        self.assertIn("[round 1/10] selected 10 of 10\n", out)
+        self.assertIn("[round 1/10] selected 12 of 12\n", out)
         self.assertIn("26.0 % of the same as 32-bit floats", out)
-        self.assertIn("the same, bit for bit", out)
+        self.assertIn("the same model, bit for bit", out)
+        self.assertIn("client-4 to client-7     384 KiB   0.5 of the channels,  takes 2 KiB", out)
+        self.assertIn("client-8 to client-11   1024 KiB   the whole model,      takes 2 KiB", out)
+        self.assertIn("the plans of quickstart.yaml\n", out)
+        self.assertIn("[round 1/30] selected 30 of 200\n", out)
+        self.assertIn("30 rounds, 800 updates in 9.0 s: accuracy 0.7\nup 1 MB, down 2 MB\n\n", out)
+        self.assertIn("/server/report.html", out)
+        self.assertIn("/devices/report.html", out)
         self.assertEqual(self.running(), [])
+
+    def test_clients_have_the_memory_that_the_configuration_says(self):
+        status, out, _ = self.finish(self.start())
+        self.assertEqual(status, 0, out)
+        config = (ROOT / "simulation/configs/deployment.yaml").read_text()
+        classes = [int(ram) for ram in re.findall(r"ram_bytes: (\d+)", config)]
+        self.assertEqual(len(classes), 3)
+        for client in range(12):
+            ram_kb = int((self.directory / f"ram-client-{client}").read_text())
+            self.assertEqual(1024 * ram_kb, classes[client // 4], client)
 
     def test_low_accuracy_is_a_failure(self):
         status, _, err = self.finish(self.start(ACCURACY="0.849"))
@@ -148,13 +182,25 @@ class QuickstartTest(unittest.TestCase):
         self.assertEqual(status, 1)
         self.assertIn("out of disk", err)
 
+    def test_another_model_in_the_simulator_is_a_failure(self):
+        status, _, err = self.finish(self.start(sim="hash=abd\n" + GOOD_SIM))
+        self.assertEqual(status, 1)
+        self.assertIn("the simulator's model differs from the deployment's", err)
+
+    def test_a_study_that_fails_is_a_failure(self):
+        sim = GOOD_SIM + "[[ $config != quickstart.yaml ]] || { echo no device is on; exit 1; }\n"
+        status, out, err = self.finish(self.start(sim=sim))
+        self.assertEqual(status, 1)
+        self.assertIn("[round 1/30]", out)
+        self.assertIn("no device is on", err)
+
     def test_an_interrupt_ends_every_process(self):
         for number, expected in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
             # The server does not end by itself, and has a child.
             process = self.start(
                 "tail -f /dev/null & echo $! >\"$PIDS/child\"\n" + SERVER_BEGIN + "wait\n", FOREVER)
             self.wait_for_line(process, "[round 1/10]")
-            self.assertEqual(len(self.running()), 12)
+            self.assertEqual(len(self.running()), 14)
             process.send_signal(number)
             status, _, _ = self.finish(process)
             self.assertEqual(status, expected)

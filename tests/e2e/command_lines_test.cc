@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,6 +19,7 @@ using ::tern::testing::Finished;
 using ::tern::testing::RunToEnd;
 using ::tern::testing::TemporaryDirectory;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr char kConfig[] = R"yaml(seed: 1
 task:
@@ -81,10 +83,137 @@ TEST_P(ConfigMistakes, Server_NamesFileLineAndField) {
 
 TEST_P(ConfigMistakes, Simulator_NamesFileLineAndField) {
   ExpectSaid({Program("tern-sim"), "run", path_, "--out", directory_.File("out")});
+  EXPECT_FALSE(std::filesystem::exists(directory_.File("out")));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ConfigMistakes, ::testing::ValuesIn(Mistakes()),
                          [](const auto& mistake) { return std::string(mistake.param.name); });
+
+// What a simulation cannot do, found before anything is trained.
+struct Impossibility {
+  const char* name;
+  std::pair<std::string, std::string> change;  // of kSimulation
+  std::vector<std::string> said;
+};
+
+std::ostream& operator<<(std::ostream& out, const Impossibility& impossibility) {
+  return out << impossibility.name;
+}
+
+constexpr char kSimulation[] = R"yaml(seed: 1
+data: {name: fashion_mnist, partition: {kind: iid, num_clients: 20}}
+population:
+  - {profile: laptop, fraction: 0.5}
+  - {profile: phone_low, fraction: 0.5}
+task:
+  model: tiny_cnn
+  num_rounds: 1
+  round: {cohort_size: 5}
+  evaluate: {every: 0}
+)yaml";
+
+std::vector<Impossibility> Impossibilities() {
+  return {{"UnknownProfile",
+           {"laptop", "laptob"},
+           {"no device profile 'laptob'", "cortex_m7", "raspberry_pi_4", "laptop"}},
+          {"UnknownNetwork",
+           {"profile: laptop,", "profile: laptop, network: 7g,"},
+           {"no network profile '7g'", "wifi"}},
+          {"FractionsThatDoNotAddUp",
+           {"laptop, fraction: 0.5", "laptop, fraction: 0.4"},
+           {"config.yaml:3: population", "add up to 0.9, expected 1"}},
+          {"FractionOfNoDevice",
+           {"0.5}\n  - {profile: phone_low, fraction: 0.5",
+            "0.99}\n  - {profile: phone_low, fraction: 0.01"},
+           {"population: the fraction 0.01 of 'phone_low' is no device of 20"}},
+          {"MoreExamplesThanThereAre",
+           {"kind: iid", "kind: dirichlet, min_examples: 3001"},
+           {"data.partition.min_examples is 3001", "at most 3000"}},
+          {"MoreClassesThanThereAre",
+           {"kind: iid", "kind: classes, classes_per_client: 11"},
+           {"data.partition.classes_per_client is 11", "10 classes"}},
+          {"LargerCohortThanPopulation",
+           {"cohort_size: 5", "cohort_size: 21"},
+           {"task.round selects 21 clients", "20"}},
+          {"MalformedTrace",
+           {"laptop, fraction: 0.5",
+            "laptop, fraction: 0.5, availability: {kind: trace, file: DIRECTORY/trace.csv}"},
+           {"trace.csv:3: expected client,start_s,end_s, got '1,5'"}}};
+}
+
+// A directory with this configuration, and a trace whose third line is broken.
+class Simulation : public ::testing::Test {
+ protected:
+  void Write(const std::pair<std::string, std::string>& change) {
+    WriteFile(directory_.File("config.yaml"),
+              absl::StrReplaceAll(absl::StrReplaceAll(kSimulation, {change}),
+                                  {{"DIRECTORY", directory_.path()}}));
+    WriteFile(directory_.File("trace.csv"), "client,start_s,end_s\n0,0,10\n1,5\n");
+  }
+
+  std::string config() const { return directory_.File("config.yaml"); }
+  std::string out() const { return directory_.File("out"); }
+
+  TemporaryDirectory directory_;
+};
+
+class ImpossibleSimulation : public Simulation,
+                             public ::testing::WithParamInterface<Impossibility> {};
+
+TEST_P(ImpossibleSimulation, Run_SaysWhyAndLeavesNoRunBehind) {
+  Write(GetParam().change);
+  const Finished finished = RunToEnd({Program("tern-sim"), "run", config(), "--out", out()});
+  EXPECT_EQ(finished.exit, ExitStatus{.code = 1}) << finished.output;
+  for (const std::string& part : GetParam().said) EXPECT_THAT(finished.output, HasSubstr(part));
+  EXPECT_THAT(finished.output, Not(HasSubstr("[round")));
+  EXPECT_FALSE(std::filesystem::exists(out()));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ImpossibleSimulation, ::testing::ValuesIn(Impossibilities()),
+                         [](const auto& param) { return std::string(param.param.name); });
+
+constexpr char kTooSmall[] = "the smallest plan (width 1, batch size 10, codec 'none') needs ";
+
+// None of the devices can train the model.
+class TinyDevices : public Simulation {
+ protected:
+  void SetUp() override { Write({"fraction: 0.5", "fraction: 0.5, ram_bytes: 1000"}); }
+};
+
+TEST_F(TinyDevices, Run_FailsWithTheNumbersOfEachClass) {
+  const Finished finished = RunToEnd({Program("tern-sim"), "run", config(), "--out", out()});
+  EXPECT_EQ(finished.exit, ExitStatus{.code = 1}) << finished.output;
+  EXPECT_THAT(finished.output, HasSubstr("of 20 devices can take part, a round needs 5"));
+  EXPECT_THAT(finished.output, HasSubstr(absl::StrCat("laptop, wifi, 1.0 kB: ", kTooSmall)));
+  EXPECT_THAT(finished.output, HasSubstr(absl::StrCat("phone_low, 3g, 1.0 kB: ", kTooSmall)));
+  EXPECT_THAT(finished.output, HasSubstr("bytes of memory, the device offers 1000"));
+  EXPECT_THAT(finished.output, Not(HasSubstr("[round")));
+  EXPECT_FALSE(std::filesystem::exists(out()));
+}
+
+// It was asked for what the coordinator would say, and that is it.
+TEST_F(TinyDevices, Plan_SucceedsWithTheReason) {
+  const Finished finished = RunToEnd({Program("tern-sim"), "plan", config()});
+  EXPECT_EQ(finished.exit, ExitStatus{.code = 0}) << finished.output;
+  EXPECT_THAT(finished.output, HasSubstr(absl::StrCat("refused: ", kTooSmall)));
+}
+
+TEST(CommandLines, Report_OfADirectoryThatIsNoRun_SaysSo) {
+  const TemporaryDirectory directory;
+  const std::string empty = directory.path();
+  const Finished of_empty = RunToEnd({Program("tern-sim"), "report", empty});
+  EXPECT_EQ(of_empty.exit, ExitStatus{.code = 1});
+  EXPECT_THAT(of_empty.output, HasSubstr(absl::StrCat(empty, ": holds no run (metrics.jsonl")));
+  EXPECT_FALSE(std::filesystem::exists(directory.File("report.html")));
+
+  const Finished of_nothing = RunToEnd({Program("tern-sim"), "report", directory.File("none")});
+  EXPECT_EQ(of_nothing.exit, ExitStatus{.code = 1});
+  EXPECT_THAT(of_nothing.output, HasSubstr("none: no such directory"));
+
+  const Finished without = RunToEnd({Program("tern-sim"), "report"});
+  EXPECT_EQ(without.exit, ExitStatus{.code = 2});
+  EXPECT_THAT(without.output, HasSubstr("directories is required"));
+}
 
 TEST(CommandLines, Server_AValidConfiguration_ChecksOut) {
   const TemporaryDirectory directory;

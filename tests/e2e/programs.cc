@@ -73,9 +73,9 @@ std::vector<std::string> ModelHashes(const std::string& directory) {
   return values;
 }
 
-std::vector<int64_t> ClientsCompleted(const std::string& directory) {
+std::vector<int64_t> RoundValues(const std::string& directory, const std::string& key) {
   std::vector<int64_t> values;
-  for (const auto& round : Rounds(directory)) values.push_back(round.at("clients_completed"));
+  for (const auto& round : Rounds(directory)) values.push_back(round.at(key));
   return values;
 }
 
@@ -85,6 +85,15 @@ std::vector<int64_t> ClientsDropped(const std::string& directory, const std::str
     values.push_back(round.at("clients_dropped").value(reason, int64_t{0}));
   }
   return values;
+}
+
+std::vector<double> ClassWidths(const std::string& directory) {
+  std::ifstream file(directory + "/population.json");
+  EXPECT_TRUE(file.good()) << directory;
+  const nlohmann::json population = nlohmann::json::parse(file);
+  std::vector<double> widths;
+  for (const auto& device : population.at("classes")) widths.push_back(device.at("width"));
+  return widths;
 }
 
 }  // namespace tern::e2e

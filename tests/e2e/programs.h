@@ -50,9 +50,11 @@ void ExpectExit(testing::Process& process, const testing::ExitStatus& expected);
 
 // metrics.jsonl of the run in `directory`: one value per round.
 std::vector<std::string> ModelHashes(const std::string& directory);
-std::vector<int64_t> ClientsCompleted(const std::string& directory);
+std::vector<int64_t> RoundValues(const std::string& directory, const std::string& key);
 // Clients dropped for `reason`, per round.
 std::vector<int64_t> ClientsDropped(const std::string& directory, const std::string& reason);
+// population.json of the simulation in `directory`: the width of each class's plan.
+std::vector<double> ClassWidths(const std::string& directory);
 
 }  // namespace tern::e2e
 
