@@ -17,13 +17,14 @@ using Json = nlohmann::ordered_json;
 // Of a picture of the partition: more cannot be told apart.
 constexpr int64_t kMaxDrawnClients = 200;
 
-// The middle of the numbers of examples that clients [first, first + count) hold.
-int64_t MedianExamples(const Partition& partition, int64_t first, int64_t count) {
-  std::vector<size_t> sizes;
-  for (int64_t i = first; i < first + count; ++i) sizes.push_back(partition.client(i).size());
-  const auto middle = sizes.begin() + static_cast<std::ptrdiff_t>(sizes.size() / 2);
-  std::nth_element(sizes.begin(), middle, sizes.end());
-  return static_cast<int64_t>(*middle);
+// The numbers of examples that clients [first, first + count) hold, ascending.
+std::vector<int64_t> NumExamples(const Partition& partition, int64_t first, int64_t count) {
+  std::vector<int64_t> sizes;
+  for (int64_t i = first; i < first + count; ++i) {
+    sizes.push_back(static_cast<int64_t>(partition.client(i).size()));
+  }
+  std::sort(sizes.begin(), sizes.end());
+  return sizes;
 }
 
 Json ClassJson(const ClassReport& report) {
@@ -80,10 +81,10 @@ absl::StatusOr<PopulationReport> PopulationReport::Create(const server::Task& ta
   report.partition_ = partition;
   int64_t first = 0;
   for (const DeviceClass& device : population->classes()) {
-    const CheckInRequest request{
-        .capabilities =
-            DeclaredCapabilities(device.profile, FullBatteryJoules(device.profile.battery)),
-        .num_examples = MedianExamples(*partition, first, device.num_clients)};
+    const std::vector<int64_t> sizes = NumExamples(*partition, first, device.num_clients);
+    CheckInRequest request{.capabilities = DeclaredCapabilities(
+                               device.profile, FullBatteryJoules(device.profile.battery)),
+                           .num_examples = sizes[sizes.size() / 2]};
     ClassReport added{.name = device.name,
                       .num_devices = device.num_clients,
                       .ram_bytes = device.profile.ram_bytes};
@@ -91,9 +92,11 @@ absl::StatusOr<PopulationReport> PopulationReport::Create(const server::Task& ta
     if (auto* plan = std::get_if<server::PlanChoice>(&choice)) {
       added.plan = std::move(*plan);
       added.has_plan = true;
-    } else {
-      added.refusal = std::get<Refusal>(choice).message;
     }
+    // Fewer examples take less memory, time and energy: what this one cannot do, none can.
+    request.num_examples = std::max<int64_t>(1, sizes.front());
+    choice = planner.Choose(request);
+    if (const auto* refusal = std::get_if<Refusal>(&choice)) added.refusal = refusal->message;
     report.classes_.push_back(std::move(added));
     first += device.num_clients;
   }

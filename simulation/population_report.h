@@ -21,7 +21,7 @@ struct ClassReport {
   std::string name;
   int64_t num_devices = 0;
   int64_t num_refused = 0;
-  std::string refusal;      // the coordinator's word to one of them, or to the middle one
+  std::string refusal;      // why the first refused one was, or why any would be; else empty
   int64_t ram_bytes = 0;    // 0: no limit
   server::PlanChoice plan;  // of a device with as many examples as the median one
   bool has_plan = false;

@@ -61,7 +61,7 @@ absl::Status Simulator::Start() {
   // Most of those who cannot take part are known before anything has begun.
   std::vector<DeviceLoop::Refused> refused;
   for (const ClassReport& of_class : report_.classes()) {
-    refused.push_back({of_class.has_plan ? 0 : of_class.num_devices, of_class.refusal});
+    refused.push_back({of_class.refusal.empty() ? 0 : of_class.num_devices, of_class.refusal});
   }
   TERN_RETURN_IF_ERROR(CheckEnoughDevices(refused));
   const auto on_update = [this] {

@@ -230,8 +230,8 @@ TEST_F(TraceTest, MalformedFile_IsInvalidArgumentWithItsLine) {
   ExpectError(header + "0,,2\n", 2, "start_s is '', expected a number of seconds");
   ExpectError(header + "0,1,nan\n", 2, "end_s is 'nan', expected a number of seconds");
   ExpectError(header + "0,1,1e10\n", 2, "end_s is '1e10', expected a number of seconds from 0 to");
-  ExpectError(header + "0,2,2\n", 2, "end_s is 2, expected more than start_s, 2");
-  ExpectError(header + "0,3,2\n", 2, "end_s is 2, expected more than start_s, 3");
+  ExpectError(header + "0,2,2\n", 2, "end_s is 2, expected at least a second more than start_s, 2");
+  ExpectError(header + "0,3,2\n", 2, "end_s is 2, expected at least a second more than start_s, 3");
   ExpectError(header + "0,5,9\n1,0,9\n\n0,0,5.5\n", 2,
               "the interval overlaps that of line 5 of the same client, 0");
 }
