@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/engine/depthwise_convolution.h"
 #include "core/engine/direct_convolution.h"
 #include "core/engine/elementwise.h"
 #include "core/engine/gemm.h"
@@ -15,8 +16,23 @@ namespace {
 // Columns take at most 640 KiB unless one output row needs more.
 constexpr int64_t kMaxColumnFloats = 160 * 1024;
 
+// Channels of an example lie group by group: to everything below, a layer with groups is one
+// without that has as many times the examples. Those of one group have every groups-th of them.
+LayerShape GroupShape(const LayerShape& shape) {
+  LayerShape group = shape;
+  group.in_channels /= shape.groups;
+  group.out_channels /= shape.groups;
+  group.groups = 1;
+  return group;
+}
+
+// The columns are the image as it lies.
+bool IsPointwise(const LayerShape& shape) {
+  return shape.kernel == 1 && shape.stride == 1 && shape.padding == 0;
+}
+
 // How the layer is cut: each example's output rows come in chunks whose heights differ by at most
-// one.
+// one. A pointwise convolution is not cut.
 struct Chunks {
   int64_t patch;  // elements of a window, over all input channels
   int64_t out_height;
@@ -26,7 +42,9 @@ struct Chunks {
   explicit Chunks(const LayerShape& shape)
       : patch(shape.in_channels * shape.kernel * shape.kernel), out_height(shape.out_height) {
     const int64_t rows =
-        std::clamp(kMaxColumnFloats / (patch * shape.out_width), int64_t{1}, out_height);
+        IsPointwise(shape)
+            ? out_height
+            : std::clamp(kMaxColumnFloats / (patch * shape.out_width), int64_t{1}, out_height);
     count = DivideRoundingUp(out_height, rows);
     max_pixels = DivideRoundingUp(out_height, count) * shape.out_width;
   }
@@ -40,16 +58,18 @@ struct Workspace {
 };
 
 int64_t PaddedFloats(const LayerShape& shape) {
+  if (IsPointwise(shape)) return 0;
   return RoundUp(PaddedImage(shape).Floats() + kRowSlackFloats, kArenaAlignmentFloats);
 }
 
-int64_t ColumnFloats(const Chunks& chunks) {
+int64_t ColumnFloats(const LayerShape& shape, const Chunks& chunks) {
+  if (IsPointwise(shape)) return 0;
   return RoundUp(chunks.patch * chunks.max_pixels + kRowSlackFloats, kArenaAlignmentFloats);
 }
 
 Workspace Divide(const LayerShape& shape, const Chunks& chunks, absl::Span<float> workspace) {
   const int64_t padded = PaddedFloats(shape);
-  const int64_t columns = ColumnFloats(chunks);
+  const int64_t columns = ColumnFloats(shape, chunks);
   return {workspace.data(), workspace.data() + padded,
           workspace.subspan(static_cast<size_t>(padded + columns))};
 }
@@ -65,39 +85,77 @@ void ForEachChunk(const LayerShape& shape, const Chunks& chunks, const Body& bod
 }
 
 // The columns' gradient is W^T dY; each of its elements is added to the pixel it was copied from.
-void InputGradient(const LayerShape& shape, const BackwardCall& call) {
+void InputGradient(const LayerShape& layer, const BackwardCall& call) {
+  const LayerShape shape = GroupShape(layer);
   const Chunks chunks(shape);
   const Workspace workspace = Divide(shape, chunks, call.workspace);
-  for (int64_t example = 0; example < call.count; ++example) {
-    const float* gradient = call.output_gradient + example * shape.out_elements();
-    Fill(0.0f, PaddedImage(shape).Floats(), workspace.padded);
+  for (int64_t image = 0; image < call.count * layer.groups; ++image) {
+    const float* weight = call.weight + image % layer.groups * shape.out_channels * chunks.patch;
+    const float* gradient = call.output_gradient + image * shape.out_elements();
+    float* input_gradient = call.input_gradient + image * shape.in_elements();
+    float* columns = IsPointwise(shape) ? input_gradient : workspace.columns;
+    if (!IsPointwise(shape)) Fill(0.0f, PaddedImage(shape).Floats(), workspace.padded);
     ForEachChunk(
         shape, chunks, [&](int64_t first_row, int64_t rows, int64_t pixels, int64_t offset) {
-          Gemm(chunks.patch, pixels, shape.out_channels, shape.factor,
-               {call.weight, chunks.patch, true}, {gradient + offset, shape.out_plane()}, 0.0f,
-               workspace.columns, pixels, workspace.gemm);
-          AddColumnsToPaddedImage(shape, workspace.columns, first_row, rows, workspace.padded);
+          Gemm(chunks.patch, pixels, shape.out_channels, shape.factor, {weight, chunks.patch, true},
+               {gradient + offset, shape.out_plane()}, 0.0f, columns, pixels, workspace.gemm);
+          if (IsPointwise(shape)) return;
+          AddColumnsToPaddedImage(shape, columns, first_row, rows, workspace.padded);
         });
-    UnpadImage(shape, workspace.padded, call.input_gradient + example * shape.in_elements());
+    if (!IsPointwise(shape)) UnpadImage(shape, workspace.padded, input_gradient);
   }
 }
 
+// Calls body(columns, pixels, offset of the chunk's rows in an output plane) for each chunk of an
+// image.
+template <class Body>
+void ForEachColumns(const LayerShape& shape, const Chunks& chunks, const Workspace& workspace,
+                    const float* image, const Body& body) {
+  if (IsPointwise(shape)) return body(image, shape.out_plane(), 0);
+  PadImage(shape, image, workspace.padded);
+  ForEachChunk(shape, chunks, [&](int64_t first_row, int64_t rows, int64_t pixels, int64_t offset) {
+    PaddedImageToColumns(shape, workspace.padded, first_row, rows, workspace.columns);
+    body(workspace.columns, pixels, offset);
+  });
+}
+
 // dW = the sum over examples of dY columns^T.
-void WeightGradient(const LayerShape& shape, const BackwardCall& call) {
+void WeightGradient(const LayerShape& layer, const BackwardCall& call) {
+  const LayerShape shape = GroupShape(layer);
   const Chunks chunks(shape);
   const Workspace workspace = Divide(shape, chunks, call.workspace);
-  bool accumulate = call.sink.accumulate;
-  for (int64_t example = 0; example < call.count; ++example) {
-    const float* gradient = call.output_gradient + example * shape.out_elements();
-    PadImage(shape, call.input + example * shape.in_elements(), workspace.padded);
-    ForEachChunk(
-        shape, chunks, [&](int64_t first_row, int64_t rows, int64_t pixels, int64_t offset) {
-          PaddedImageToColumns(shape, workspace.padded, first_row, rows, workspace.columns);
-          Gemm(shape.out_channels, chunks.patch, pixels, shape.factor * call.sink.scale,
-               {gradient + offset, shape.out_plane()}, {workspace.columns, pixels, true},
-               accumulate ? 1.0f : 0.0f, call.sink.weight, chunks.patch, workspace.gemm);
-          accumulate = true;
-        });
+  for (int64_t image = 0; image < call.count * layer.groups; ++image) {
+    const float* gradient = call.output_gradient + image * shape.out_elements();
+    float* sink = call.sink.weight + image % layer.groups * shape.out_channels * chunks.patch;
+    bool accumulate = call.sink.accumulate || image >= layer.groups;
+    ForEachColumns(shape, chunks, workspace, call.input + image * shape.in_elements(),
+                   [&](const float* columns, int64_t pixels, int64_t offset) {
+                     Gemm(shape.out_channels, chunks.patch, pixels, shape.factor * call.sink.scale,
+                          {gradient + offset, shape.out_plane()}, {columns, pixels, true},
+                          accumulate ? 1.0f : 0.0f, sink, chunks.patch, workspace.gemm);
+                     accumulate = true;
+                   });
+  }
+}
+
+void ForwardByColumns(const LayerShape& layer, const ForwardCall& call) {
+  const LayerShape shape = GroupShape(layer);
+  const Chunks chunks(shape);
+  const Workspace workspace = Divide(shape, chunks, call.workspace);
+  for (int64_t image = 0; image < call.count * layer.groups; ++image) {
+    const int64_t first_channel = image % layer.groups * shape.out_channels;
+    float* output = call.output + image * shape.out_elements();
+    for (int64_t channel = 0; channel < shape.out_channels; ++channel) {
+      Fill(shape.factor * call.bias[first_channel + channel], shape.out_plane(),
+           output + channel * shape.out_plane());
+    }
+    ForEachColumns(shape, chunks, workspace, call.input + image * shape.in_elements(),
+                   [&](const float* columns, int64_t pixels, int64_t offset) {
+                     Gemm(shape.out_channels, pixels, chunks.patch, shape.factor,
+                          {call.weight + first_channel * chunks.patch, chunks.patch},
+                          {columns, pixels}, 1.0f, output + offset, shape.out_plane(),
+                          workspace.gemm);
+                   });
   }
 }
 
@@ -190,45 +248,37 @@ void DirectWeightGradients(const LayerShape& shape, const BackwardCall& call) {
 
 }  // namespace
 
-int64_t Conv2dWorkspaceFloats(const LayerShape& shape, int64_t /*batch_size*/) {
-  const int64_t direct = IsDirectConvolution(shape) ? DirectWorkspace::Floats(shape) : 0;
-  if (IsDirectInputGradient(shape)) return direct;
+int64_t Conv2dWorkspaceFloats(const LayerShape& layer, int64_t /*batch_size*/) {
+  if (IsDepthwiseConvolution(layer)) return DepthwiseWorkspaceFloats(layer);
+  const int64_t direct = IsDirectConvolution(layer) ? DirectWorkspace::Floats(layer) : 0;
+  if (IsDirectInputGradient(layer)) return direct;
+  const LayerShape shape = GroupShape(layer);
   const Chunks chunks(shape);
   return std::max(
       direct,
-      PaddedFloats(shape) + ColumnFloats(chunks) +
+      PaddedFloats(shape) + ColumnFloats(shape, chunks) +
           std::max({GemmWorkspaceFloats(shape.out_channels, chunks.max_pixels, chunks.patch),
                     GemmWorkspaceFloats(chunks.patch, chunks.max_pixels, shape.out_channels),
                     GemmWorkspaceFloats(shape.out_channels, chunks.patch, chunks.max_pixels)}));
 }
 
 void Conv2dForward(const LayerShape& shape, const ForwardCall& call) {
+  if (IsDepthwiseConvolution(shape)) return DepthwiseForward(shape, call);
   if (IsDirectConvolution(shape)) return DirectForward(shape, call);
-  const Chunks chunks(shape);
-  const Workspace workspace = Divide(shape, chunks, call.workspace);
-  for (int64_t example = 0; example < call.count; ++example) {
-    float* output = call.output + example * shape.out_elements();
-    for (int64_t channel = 0; channel < shape.out_channels; ++channel) {
-      Fill(shape.factor * call.bias[channel], shape.out_plane(),
-           output + channel * shape.out_plane());
-    }
-    PadImage(shape, call.input + example * shape.in_elements(), workspace.padded);
-    ForEachChunk(
-        shape, chunks, [&](int64_t first_row, int64_t rows, int64_t pixels, int64_t offset) {
-          PaddedImageToColumns(shape, workspace.padded, first_row, rows, workspace.columns);
-          Gemm(shape.out_channels, pixels, chunks.patch, shape.factor, {call.weight, chunks.patch},
-               {workspace.columns, pixels}, 1.0f, output + offset, shape.out_plane(),
-               workspace.gemm);
-        });
-  }
+  ForwardByColumns(shape, call);
 }
 
 void Conv2dBackward(const LayerShape& shape, const BackwardCall& call) {
+  const bool depthwise = IsDepthwiseConvolution(shape);
   // First: the sink may be the weight itself.
   if (call.input_gradient != nullptr) {
-    (IsDirectInputGradient(shape) ? DirectInputGradient : InputGradient)(shape, call);
+    (depthwise                      ? DepthwiseInputGradient
+     : IsDirectInputGradient(shape) ? DirectInputGradient
+                                    : InputGradient)(shape, call);
   }
-  (IsDirectConvolution(shape) ? DirectWeightGradients : WeightGradient)(shape, call);
+  (depthwise                    ? DepthwiseWeightGradient
+   : IsDirectConvolution(shape) ? DirectWeightGradients
+                                : WeightGradient)(shape, call);
   BiasGradient(shape, call);
 }
 

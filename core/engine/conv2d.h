@@ -1,9 +1,10 @@
 // 2-D convolution (cross-correlation, as in PyTorch): Y [N, out, h', w'] of X [N, in, h, w],
-// W [out, in, kernel, kernel], b [out]; zeros around the image.
+// W [out, in / groups, kernel, kernel], b [out]; zeros around the image.
 //
-// Runs directly (direct_convolution.h) where that wins; else example by example as matrix products
-// with the image's columns (im2col; Chellapilla et al. 2006), a few output rows at a time so that
-// the columns need little memory.
+// Runs directly (direct_convolution.h, depthwise_convolution.h) where that wins; else example by
+// example and group by group as matrix products with the image's columns (im2col; Chellapilla et
+// al. 2006), a few output rows at a time so that the columns need little memory. The columns of a
+// pointwise convolution are the image itself.
 #ifndef TERN_CORE_ENGINE_CONV2D_H_
 #define TERN_CORE_ENGINE_CONV2D_H_
 

@@ -15,6 +15,7 @@
 
 #include "core/engine/direct_convolution_tiles.h"
 #include "core/engine/gemm_blocking.h"
+#include "core/engine/row_vectors-inl.h"
 #include "core/engine/simd-inl.h"
 #include "hwy/highway.h"
 
@@ -27,55 +28,6 @@ constexpr int kRegisters = 32;
 #else
 constexpr int kRegisters = 16;
 #endif
-
-// First column of the vector that covers `column`. Without masks for loads and stores partial
-// vectors are slow: rows end with a whole one that overlaps the one before.
-template <class D>
-HWY_INLINE int64_t VectorStart(int64_t column, int64_t width) {
-  constexpr int64_t kLanes = hn::MaxLanes(D());
-  if constexpr (!HWY_MEM_OPS_MIGHT_FAULT) return column;
-  return std::max(std::min(column, width - kLanes), int64_t{0});
-}
-
-template <class D>
-HWY_INLINE int64_t LanesInRow(int64_t first, int64_t width) {
-  return std::min(static_cast<int64_t>(hn::MaxLanes(D())), width - first);
-}
-
-// Partial vectors without masks: rare, and many instructions.
-template <class D>
-HWY_NOINLINE void StorePart(hn::Vec<D> value, int64_t lanes, float* to) {
-  StoreLanes(value, D(), to, lanes);
-}
-template <class D>
-HWY_NOINLINE hn::Vec<D> LoadPart(const float* from, int64_t lanes) {
-  return LoadLanes(D(), from, lanes);
-}
-
-template <class D>
-HWY_INLINE void StoreInRow(D d, hn::Vec<D> value, int64_t lanes, float* to) {
-  if constexpr (!HWY_MEM_OPS_MIGHT_FAULT) return StoreLanes(value, d, to, lanes);
-  if (lanes < static_cast<int64_t>(hn::MaxLanes(d))) return StorePart<D>(value, lanes, to);
-  hn::StoreU(value, d, to);
-}
-
-// Zeros beyond the row and in the first `seen` lanes, which the vector before had.
-template <class D>
-HWY_INLINE hn::Vec<D> LoadUnseen(D d, const float* from, int64_t lanes, int64_t seen) {
-  if constexpr (!HWY_MEM_OPS_MIGHT_FAULT) return LoadLanes(d, from, lanes);
-  if (lanes < static_cast<int64_t>(hn::MaxLanes(d))) return LoadPart<D>(from, lanes);
-  return hn::IfThenZeroElse(hn::FirstN(d, static_cast<size_t>(seen)), hn::LoadU(d, from));
-}
-
-// Calls body(tag) with the vectors that fill rows of this width best: those of sixteen lanes, whose
-// partial ones cost as much as whole ones, or of eight.
-template <class Body>
-HWY_INLINE void WithVectorsFor(int64_t width, const Body& body) {
-  if constexpr (hn::MaxLanes(FloatTag()) == 16) {
-    if (RoundUp(width, 8) < RoundUp(width, 16)) return body(hn::Half<FloatTag>());
-  }
-  body(FloatTag());
-}
 
 // Walks over an output plane vector by vector and row by row, and stays at the last vector.
 template <class D>

@@ -44,8 +44,8 @@ void ForEachPacked(const LayerShape& shape, const Body& body) {
 
 bool IsDirectConvolution(const LayerShape& shape) {
   constexpr int64_t kMaxChannels = 32;
-  return shape.stride == 1 && shape.padding < shape.kernel &&
-         (shape.kernel == 3 || shape.kernel == 5) &&
+  return shape.stride == 1 && shape.groups == 1 && shape.dilation == 1 &&
+         shape.padding < shape.kernel && (shape.kernel == 3 || shape.kernel == 5) &&
          std::max(shape.in_channels, shape.out_channels) <= kMaxChannels;
 }
 

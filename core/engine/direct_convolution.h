@@ -12,9 +12,9 @@
 
 namespace tern {
 
-// Whether this is the way to compute a layer and the gradient of its weight: stride 1, padding
-// below the kernel's size, kernels of 3 or 5, and so few channels that caches hold what an output
-// channel reads.
+// Whether this is the way to compute a layer and the gradient of its weight: stride 1, no groups,
+// no dilation, padding below the kernel's size, kernels of 3 or 5, and so few channels that caches
+// hold what an output channel reads.
 bool IsDirectConvolution(const LayerShape& shape);
 
 // Whether it is the way to compute the gradient of the layer's input as well. That visits every

@@ -35,6 +35,26 @@ void ReluGradientOnTarget(const float* output, int64_t count, float* HWY_RESTRIC
   });
 }
 
+void Relu6OnTarget(const float* in, int64_t count, float* out) {
+  const auto zero = hn::Zero(FloatTag());
+  const auto six = hn::Set(FloatTag(), 6.0f);
+  ForEachVector(count, [&](int64_t i, auto lanes) HWY_ATTR {
+    const auto x = lanes.Load(in + i);
+    const auto above = hn::IfThenZeroElse(hn::Lt(x, zero), x);
+    lanes.Store(hn::IfThenElse(hn::Gt(above, six), six, above), out + i);
+  });
+}
+
+void Relu6GradientOnTarget(const float* output, int64_t count, float* HWY_RESTRICT gradient) {
+  const auto zero = hn::Zero(FloatTag());
+  const auto six = hn::Set(FloatTag(), 6.0f);
+  ForEachVector(count, [&](int64_t i, auto lanes) HWY_ATTR {
+    const auto y = lanes.Load(output + i);
+    const auto active = hn::And(hn::Gt(y, zero), hn::Lt(y, six));
+    lanes.Store(hn::IfThenElseZero(active, lanes.Load(gradient + i)), gradient + i);
+  });
+}
+
 void MultiplyOnTarget(float factor, const float* in, int64_t count, float* out) {
   const auto vector = hn::Set(FloatTag(), factor);
   ForEachVector(count, [&](int64_t i, auto lanes)
@@ -88,6 +108,8 @@ namespace tern {
 HWY_EXPORT(FillOnTarget);
 HWY_EXPORT(ReluOnTarget);
 HWY_EXPORT(ReluGradientOnTarget);
+HWY_EXPORT(Relu6OnTarget);
+HWY_EXPORT(Relu6GradientOnTarget);
 HWY_EXPORT(MultiplyOnTarget);
 HWY_EXPORT(AddScaledOnTarget);
 HWY_EXPORT(SumOnTarget);
@@ -104,6 +126,14 @@ void Relu(const float* in, int64_t count, float* out) {
 
 void ReluGradient(const float* output, int64_t count, float* gradient) {
   HWY_DYNAMIC_DISPATCH(ReluGradientOnTarget)(output, count, gradient);
+}
+
+void Relu6(const float* in, int64_t count, float* out) {
+  HWY_DYNAMIC_DISPATCH(Relu6OnTarget)(in, count, out);
+}
+
+void Relu6Gradient(const float* output, int64_t count, float* gradient) {
+  HWY_DYNAMIC_DISPATCH(Relu6GradientOnTarget)(output, count, gradient);
 }
 
 void Multiply(float factor, const float* in, int64_t count, float* out) {

@@ -16,6 +16,12 @@ void Relu(const float* in, int64_t count, float* out);
 // gradient[i] = 0 where output[i] is not above 0.
 void ReluGradient(const float* output, int64_t count, float* gradient);
 
+// out[i] = min(max(in[i], 0), 6); NaN stays NaN. `out` may be `in`.
+void Relu6(const float* in, int64_t count, float* out);
+
+// gradient[i] = 0 where output[i] is not between 0 and 6.
+void Relu6Gradient(const float* output, int64_t count, float* gradient);
+
 // out[i] = factor * in[i]. `out` may be `in`.
 void Multiply(float factor, const float* in, int64_t count, float* out);
 

@@ -28,7 +28,9 @@ HWY_INLINE void ForEachColumnsRow(const LayerShape& shape, int64_t first_row, co
   for (int64_t channel = 0; channel < shape.in_channels; ++channel) {
     for (int64_t y = 0; y < shape.kernel; ++y) {
       for (int64_t x = 0; x < shape.kernel; ++x) {
-        body(padded.Offset(channel, first_row * shape.stride + y, x), row++);
+        body(padded.Offset(channel, first_row * shape.stride + y * shape.dilation,
+                           x * shape.dilation),
+             row++);
       }
     }
   }
@@ -63,14 +65,45 @@ void AddColumnsToPaddedImageOnTarget(const LayerShape& shape, const float* colum
   });
 }
 
-// Without a stride the rows of the padded image are those of the image.
+// even[i] = from[2 i], odd[i] = from[2 i + 1].
+template <class D>
+HWY_INLINE void SplitByParity(D d, const float* from, int64_t count, float* HWY_RESTRICT even,
+                              float* HWY_RESTRICT odd) {
+  int64_t i = 0;
+#if HWY_TARGET != HWY_SCALAR
+  constexpr int64_t kLanes = hn::MaxLanes(D());
+  for (; i + 2 * kLanes <= count; i += 2 * kLanes) {
+    const auto low = hn::LoadU(d, from + i);
+    const auto high = hn::LoadU(d, from + i + kLanes);
+    hn::StoreU(hn::ConcatEven(d, high, low), d, even + i / 2);
+    hn::StoreU(hn::ConcatOdd(d, high, low), d, odd + i / 2);
+  }
+  if constexpr (kLanes > 4) {
+    return SplitByParity(hn::Half<D>(), from + i, count - i, even + i / 2, odd + i / 2);
+  }
+#else
+  (void)d;
+#endif
+  for (; i < count; ++i) (i % 2 == 0 ? even : odd)[i / 2] = from[i];
+}
+
+// Of strides 1 and 2: whole rows, or their even and odd columns.
 void PadRowsOnTarget(const LayerShape& shape, const float* image, float* HWY_RESTRICT padded) {
-  if (shape.padding == 0) return CopyFloats(image, shape.in_elements(), padded);
+  if (shape.stride == 1 && shape.padding == 0) {
+    return CopyFloats(image, shape.in_elements(), padded);
+  }
   const PaddedImage layout(shape);
   for (int64_t channel = 0; channel < shape.in_channels; ++channel) {
-    float* to = padded + layout.Offset(channel, shape.padding, shape.padding);
-    for (int64_t y = 0; y < shape.in_height; ++y, image += shape.in_width, to += layout.group) {
-      CopyFloats(image, shape.in_width, to);
+    float* even = padded + layout.Offset(channel, shape.padding, shape.padding);
+    float* odd = padded + layout.Offset(channel, shape.padding, shape.padding + 1);
+    for (int64_t y = 0; y < shape.in_height; ++y, image += shape.in_width) {
+      if (shape.stride == 1) {
+        CopyFloats(image, shape.in_width, even);
+      } else {
+        SplitByParity(FloatTag(), image, shape.in_width, even, odd);
+      }
+      even += layout.stride * layout.group;
+      odd += layout.stride * layout.group;
     }
   }
 }
@@ -120,7 +153,7 @@ void PadImage(const LayerShape& shape, const float* image, float* padded) {
 }
 
 void ReplacePaddedImage(const LayerShape& shape, const float* image, float* padded) {
-  if (shape.stride == 1) return HWY_DYNAMIC_DISPATCH(PadRowsOnTarget)(shape, image, padded);
+  if (shape.stride <= 2) return HWY_DYNAMIC_DISPATCH(PadRowsOnTarget)(shape, image, padded);
   ForEachElement(shape, [&](int64_t from, int64_t to) { padded[to] = image[from]; });
 }
 

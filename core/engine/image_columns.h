@@ -6,8 +6,8 @@
 // consecutive floats along a row of outputs, whatever the stride.
 //
 // The columns of output rows [first_row, first_row + rows) are a matrix [in_channels * kernel *
-// kernel, rows * out_width]: row (c, ky, kx), column (y, x) is element (c, y * stride + ky, x *
-// stride + kx) of the image with its padding.
+// kernel, rows * out_width]: row (c, ky, kx), column (y, x) is element (c, y * stride + ky *
+// dilation, x * stride + kx * dilation) of the image with its padding.
 #ifndef TERN_CORE_ENGINE_IMAGE_COLUMNS_H_
 #define TERN_CORE_ENGINE_IMAGE_COLUMNS_H_
 

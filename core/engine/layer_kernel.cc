@@ -1,5 +1,6 @@
 #include "core/engine/layer_kernel.h"
 
+#include "core/engine/avg_pool2d.h"
 #include "core/engine/conv2d.h"
 #include "core/engine/dense.h"
 #include "core/engine/max_pool2d.h"
@@ -33,6 +34,18 @@ constexpr LayerKernel kLayerKernels[] = {
      .output_buffer = OutputBuffer::kInPlace,
      .forward = ScaleForward,
      .backward = ScaleBackward},
+    {.kind = LayerKind::kAvgPool2d,
+     .workspace_floats = AvgPool2dWorkspaceFloats,
+     .forward = AvgPool2dForward,
+     .backward = AvgPool2dBackward},
+    {.kind = LayerKind::kGlobalAvgPool2d,
+     .forward = GlobalAvgPool2dForward,
+     .backward = GlobalAvgPool2dBackward},
+    {.kind = LayerKind::kRelu6,
+     .output_buffer = OutputBuffer::kInPlace,
+     .backward_reads_output = true,
+     .forward = Relu6Forward,
+     .backward = Relu6Backward},
     {.kind = LayerKind::kFlatten, .output_buffer = OutputBuffer::kView},
 };
 

@@ -22,6 +22,8 @@ struct LayerShape {
   int64_t kernel = 0;
   int64_t stride = 1;
   int64_t padding = 0;
+  int64_t groups = 1;
+  int64_t dilation = 1;
   // Of a scale layer; and of a dense or conv2d layer that does the work of the scale layer behind
   // it: the output is multiplied by this.
   float factor = 1.0f;

@@ -120,10 +120,24 @@ float Program::ForwardAndBackward(absl::Span<const float> parameters, const Batc
 }
 
 float Program::Step(absl::Span<float> parameters, const Batch& batch, absl::Span<float> arena,
-                    const SgdOptions& options) const {
-  return ForwardAndBackward(
+                    const SgdOptions& options, const SgdVectors& vectors) const {
+  if (options.needs_gradient()) {
+    const float loss = Gradient(parameters, batch, arena, vectors.gradient);
+    ApplyGradient(options, vectors, parameters);
+    return loss;
+  }
+  if (options.needs_velocity()) {
+    DecayVelocity(options, vectors, parameters);
+    const float loss = ForwardAndBackward(parameters, batch, arena,
+                                          {.values = vectors.velocity.data(), .accumulate = true});
+    ApplyVelocity(options, vectors, parameters);
+    return loss;
+  }
+  const float loss = ForwardAndBackward(
       parameters, batch, arena,
-      {.values = parameters.data(), .scale = -options.learning_rate, .accumulate = true});
+      {.values = parameters.data(), .scale = InPlaceScale(options), .accumulate = true});
+  ApplyPenalties(options, vectors, parameters);
+  return loss;
 }
 
 float Program::Gradient(absl::Span<const float> parameters, const Batch& batch,

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "core/engine/schedule.h"
+#include "core/engine/sgd.h"
 #include "core/model/model_spec.h"
 #include "core/model/parameter_layout.h"
 
@@ -23,10 +24,6 @@ namespace tern {
 struct Batch {
   absl::Span<const float> inputs;
   absl::Span<const int32_t> labels;
-};
-
-struct SgdOptions {
-  float learning_rate = 0.0f;
 };
 
 class Program {
@@ -43,12 +40,13 @@ class Program {
   int64_t arena_floats() const { return schedule_.training_arena_floats; }
   int64_t predict_arena_floats() const { return schedule_.inference_arena_floats; }
 
-  // One step of plain SGD on softmax cross-entropy, averaged over the batch: parameters -= lr *
-  // gradient, in place and without a gradient buffer (parameters that layers share have one in the
-  // arena). Returns the batch's mean loss before the step; not finite when training diverged.
-  // `parameters` has layout().size floats, `arena` at least arena_floats(), 64-byte aligned.
+  // One step of SGD (sgd.h) on softmax cross-entropy, averaged over the batch. Plain SGD is in
+  // place, without a gradient buffer (parameters that layers share have one in the arena);
+  // `vectors` has what the options need beyond that. Returns the batch's mean loss before the step,
+  // without the proximal term; not finite when training diverged. `parameters` has layout().size
+  // floats, `arena` at least arena_floats(), 64-byte aligned.
   float Step(absl::Span<float> parameters, const Batch& batch, absl::Span<float> arena,
-             const SgdOptions& options) const;
+             const SgdOptions& options, const SgdVectors& vectors = {}) const;
 
   // As Step, but writes the gradient (layout().size floats) instead of changing the parameters.
   float Gradient(absl::Span<const float> parameters, const Batch& batch, absl::Span<float> arena,
@@ -59,8 +57,8 @@ class Program {
                absl::Span<float> arena, absl::Span<float> logits) const;
 
  private:
-  // Where the gradient of a backward pass goes: {parameters, -learning_rate, true} or {gradient, 1,
-  // false}.
+  // Where the gradient of a backward pass goes: {parameters, -learning_rate, true}, {velocity, 1,
+  // true} or {gradient, 1, false}.
   struct Destination {
     float* values = nullptr;
     float scale = 1.0f;

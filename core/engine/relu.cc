@@ -12,4 +12,12 @@ void ReluBackward(const LayerShape& shape, const BackwardCall& call) {
   ReluGradient(call.output, call.count * shape.out_elements(), call.output_gradient);
 }
 
+void Relu6Forward(const LayerShape& shape, const ForwardCall& call) {
+  Relu6(call.input, call.count * shape.out_elements(), call.output);
+}
+
+void Relu6Backward(const LayerShape& shape, const BackwardCall& call) {
+  Relu6Gradient(call.output, call.count * shape.out_elements(), call.output_gradient);
+}
+
 }  // namespace tern

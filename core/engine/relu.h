@@ -1,4 +1,5 @@
-// ReLU: y = max(x, 0); dx = dy where y > 0, else 0.
+// ReLU: y = max(x, 0); dx = dy where y > 0, else 0. ReLU6: y = min(max(x, 0), 6); dx = dy where 0 <
+// y < 6, else 0.
 #ifndef TERN_CORE_ENGINE_RELU_H_
 #define TERN_CORE_ENGINE_RELU_H_
 
@@ -8,6 +9,8 @@ namespace tern {
 
 void ReluForward(const LayerShape& shape, const ForwardCall& call);
 void ReluBackward(const LayerShape& shape, const BackwardCall& call);
+void Relu6Forward(const LayerShape& shape, const ForwardCall& call);
+void Relu6Backward(const LayerShape& shape, const BackwardCall& call);
 
 }  // namespace tern
 

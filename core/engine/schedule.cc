@@ -11,23 +11,24 @@ namespace tern {
 namespace {
 
 LayerShape MakeLayerShape(const LayerSpec& layer, const Shape& input, const Shape& output) {
-  LayerShape shape = {.in_channels = input.empty() ? 1 : input[0],
-                      .out_channels = output[0],
-                      .kernel = layer.kernel,
-                      .stride = layer.stride,
-                      .padding = layer.padding};
-  if (layer.kind == LayerKind::kScale) shape.factor = layer.factor;
-  if (input.size() == 3 && output.size() == 3) {
-    shape.in_height = input[1];
-    shape.in_width = input[2];
-    shape.out_height = output[1];
-    shape.out_width = output[2];
-  } else {
-    // Layers that do not look at an image see elements.
-    shape.in_channels = NumElements(input);
-    shape.out_channels = NumElements(output);
-  }
-  return shape;
+  // What is no image is its elements.
+  const auto as_image = [](const Shape& tensor) {
+    return tensor.size() == 3 ? tensor : Shape{NumElements(tensor), 1, 1};
+  };
+  const Shape from = as_image(input);
+  const Shape to = as_image(output);
+  return {.in_channels = from[0],
+          .in_height = from[1],
+          .in_width = from[2],
+          .out_channels = to[0],
+          .out_height = to[1],
+          .out_width = to[2],
+          .kernel = layer.kernel,
+          .stride = layer.stride,
+          .padding = layer.padding,
+          .groups = layer.groups,
+          .dilation = layer.dilation,
+          .factor = layer.kind == LayerKind::kScale ? layer.factor : 1.0f};
 }
 
 // A dense or conv2d layer multiplies by the factor of a scale layer right behind it at no cost: of

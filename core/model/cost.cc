@@ -19,16 +19,28 @@ absl::StatusOr<int64_t> BoundedProduct(const LayerSpec& layer, int64_t outputs, 
                    " operations each, expected at most ", kMaxProductFlops, " for one example"));
 }
 
-// Operations for each output of a layer without parameters; for a pooling window its comparisons.
-int64_t OperationsPerOutput(const LayerSpec& layer) {
+// Of a layer without parameters, for each of its outputs; for a pooling window its comparisons or
+// additions.
+struct OperationsPerOutput {
+  int64_t forward = 0;
+  int64_t backward = 0;
+};
+
+OperationsPerOutput CountPerOutput(const LayerSpec& layer, const Shape& input) {
   switch (layer.kind) {
     case LayerKind::kMaxPool2d:
-      return layer.kernel * layer.kernel;
+      return {layer.kernel * layer.kernel, 1};
+    case LayerKind::kAvgPool2d:
+      return {layer.kernel * layer.kernel, layer.kernel * layer.kernel};
+    case LayerKind::kGlobalAvgPool2d:
+      return {input[1] * input[2], 1};
+    case LayerKind::kRelu6:
+      return {2, 1};
     case LayerKind::kRelu:
     case LayerKind::kScale:
-      return 1;
+      return {1, 1};
     default:
-      return 0;
+      return {};
   }
 }
 
@@ -45,10 +57,10 @@ absl::StatusOr<Cost> CountCost(const ModelSpec& spec) {
     const int64_t outputs = NumElements(shapes[i]);
     const int weight = layout.weight_of_layer[i];
     if (weight < 0) {
-      TERN_ASSIGN_OR_RETURN(const int64_t forward,
-                            BoundedProduct(layer, outputs, OperationsPerOutput(layer)));
+      const OperationsPerOutput each = CountPerOutput(layer, i == 0 ? spec.input : shapes[i - 1]);
+      TERN_ASSIGN_OR_RETURN(const int64_t forward, BoundedProduct(layer, outputs, each.forward));
       cost.forward_flops += forward;
-      cost.training_flops += forward + (forward > 0 ? outputs : 0);
+      cost.training_flops += forward + each.backward * outputs;
       continue;
     }
     const int64_t fan_in = layout.parameters[static_cast<size_t>(weight)].fan_in;

@@ -15,10 +15,10 @@ absl::Status LayerError(const LayerSpec& layer, absl::string_view problem) {
 }
 
 absl::Status CheckRange(const LayerSpec& layer, absl::string_view field, int64_t value,
-                        int64_t minimum) {
-  if (value >= minimum && value <= kMaxDimension) return absl::OkStatus();
-  return LayerError(
-      layer, absl::StrCat(field, " is ", value, ", expected ", minimum, " to ", kMaxDimension));
+                        int64_t minimum, int64_t maximum = kMaxDimension) {
+  if (value >= minimum && value <= maximum) return absl::OkStatus();
+  return LayerError(layer,
+                    absl::StrCat(field, " is ", value, ", expected ", minimum, " to ", maximum));
 }
 
 absl::Status CheckSize(absl::string_view what, const Shape& shape) {
@@ -34,29 +34,56 @@ absl::Status CheckSize(absl::string_view what, const Shape& shape) {
   return absl::OkStatus();
 }
 
+absl::Status CheckIsImage(const LayerSpec& layer, const Shape& input) {
+  if (input.size() == 3) return absl::OkStatus();
+  return LayerError(layer, absl::StrCat("expected input [N, channels, height, width], got ",
+                                        BatchShapeString(input)));
+}
+
 absl::StatusOr<Shape> WindowOutput(const LayerSpec& layer, const Shape& input, int64_t channels) {
   TERN_RETURN_IF_ERROR(CheckRange(layer, "kernel", layer.kernel, 1));
   TERN_RETURN_IF_ERROR(CheckRange(layer, "stride", layer.stride, 1));
   TERN_RETURN_IF_ERROR(CheckRange(layer, "padding", layer.padding, 0));
-  if (input.size() != 3) {
-    return LayerError(layer, absl::StrCat("expected input [N, channels, height, width], got ",
-                                          BatchShapeString(input)));
-  }
-  if (layer.padding >= layer.kernel) {
-    return LayerError(layer, absl::StrCat("padding ", layer.padding,
-                                          " must be smaller than kernel ", layer.kernel));
+  TERN_RETURN_IF_ERROR(CheckRange(layer, "dilation", layer.dilation, 1, kMaxDilation));
+  TERN_RETURN_IF_ERROR(CheckIsImage(layer, input));
+  const int64_t extent = layer.dilation * (layer.kernel - 1) + 1;
+  std::string window = absl::StrCat("kernel ", layer.kernel);
+  if (layer.dilation > 1) absl::StrAppend(&window, " with dilation ", layer.dilation);
+  if (layer.padding >= extent) {
+    return LayerError(layer,
+                      absl::StrCat("padding ", layer.padding, " must be smaller than ", window));
   }
   Shape output = {channels, 0, 0};
   for (size_t axis = 1; axis < 3; ++axis) {
     const int64_t padded = input[axis] + 2 * layer.padding;
-    if (padded < layer.kernel) {
+    if (padded < extent) {
       return LayerError(layer,
-                        absl::StrCat("kernel ", layer.kernel, " is larger than input ",
-                                     BatchShapeString(input), " with padding ", layer.padding));
+                        absl::StrCat(window, " is larger than input ", BatchShapeString(input),
+                                     " with padding ", layer.padding));
     }
-    output[axis] = (padded - layer.kernel) / layer.stride + 1;
+    output[axis] = (padded - extent) / layer.stride + 1;
   }
   return output;
+}
+
+absl::StatusOr<Shape> Conv2dOutput(const LayerSpec& layer, const Shape& input) {
+  TERN_RETURN_IF_ERROR(CheckRange(layer, "units", layer.units, 1));
+  TERN_RETURN_IF_ERROR(CheckRange(layer, "groups", layer.groups, 1));
+  TERN_RETURN_IF_ERROR(CheckIsImage(layer, input));
+  if (input[0] % layer.groups != 0 || layer.units % layer.groups != 0) {
+    return LayerError(
+        layer, absl::StrCat("groups is ", layer.groups, ", expected a divisor of its ", input[0],
+                            " input channels and of its ", layer.units, " units"));
+  }
+  return WindowOutput(layer, input, layer.units);
+}
+
+absl::StatusOr<Shape> PoolOutput(const LayerSpec& layer, const Shape& input) {
+  if (layer.padding != 0 || layer.dilation != 1) {
+    return LayerError(layer,
+                      absl::StrCat(LayerKindName(layer.kind), " takes no padding and no dilation"));
+  }
+  return WindowOutput(layer, input, input.empty() ? 0 : input[0]);
 }
 
 absl::StatusOr<Shape> InferLayerShape(const LayerSpec& layer, const Shape& input) {
@@ -70,11 +97,13 @@ absl::StatusOr<Shape> InferLayerShape(const LayerSpec& layer, const Shape& input
       }
       return Shape{layer.units};
     case LayerKind::kConv2d:
-      TERN_RETURN_IF_ERROR(CheckRange(layer, "units", layer.units, 1));
-      return WindowOutput(layer, input, layer.units);
+      return Conv2dOutput(layer, input);
     case LayerKind::kMaxPool2d:
-      if (layer.padding != 0) return LayerError(layer, "max_pool2d takes no padding");
-      return WindowOutput(layer, input, input.empty() ? 0 : input[0]);
+    case LayerKind::kAvgPool2d:
+      return PoolOutput(layer, input);
+    case LayerKind::kGlobalAvgPool2d:
+      TERN_RETURN_IF_ERROR(CheckIsImage(layer, input));
+      return Shape{input[0]};
     case LayerKind::kScale:
       if (!std::isfinite(layer.factor) || layer.factor == 0.0f) {
         return LayerError(layer,
@@ -82,6 +111,7 @@ absl::StatusOr<Shape> InferLayerShape(const LayerSpec& layer, const Shape& input
       }
       return input;
     case LayerKind::kRelu:
+    case LayerKind::kRelu6:
       return input;
     case LayerKind::kFlatten:
       return Shape{NumElements(input)};
@@ -122,6 +152,12 @@ absl::string_view LayerKindName(LayerKind kind) {
       return "flatten";
     case LayerKind::kScale:
       return "scale";
+    case LayerKind::kAvgPool2d:
+      return "avg_pool2d";
+    case LayerKind::kGlobalAvgPool2d:
+      return "global_avg_pool2d";
+    case LayerKind::kRelu6:
+      return "relu6";
   }
   return "unknown";
 }

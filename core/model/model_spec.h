@@ -15,12 +15,17 @@ namespace tern {
 
 // Persisted and sent by these numbers: never renumber, only append.
 enum class LayerKind : int32_t {
-  kDense = 1,   // [N, in] -> [N, units]
-  kConv2d = 2,  // [N, c, h, w] -> [N, channels, h', w'], h' = (h + 2 padding - kernel) / stride + 1
-  kMaxPool2d = 3,  // [N, c, h, w] -> [N, c, h', w'], windows wholly inside
-  kRelu = 4,       // any shape
-  kFlatten = 5,    // [N, ...] -> [N, product]
-  kScale = 6,      // any shape; times factor
+  kDense = 1,  // [N, in] -> [N, units]
+  // [N, c, h, w] -> [N, units, h', w'], h' = (h + 2 padding - dilation (kernel - 1) - 1) / stride +
+  // 1; output channels of a group read the c / groups input channels of that group.
+  kConv2d = 2,
+  kMaxPool2d = 3,        // [N, c, h, w] -> [N, c, h', w'], windows wholly inside
+  kRelu = 4,             // any shape
+  kFlatten = 5,          // [N, ...] -> [N, product]
+  kScale = 6,            // any shape; times factor
+  kAvgPool2d = 7,        // as kMaxPool2d, the mean of each window
+  kGlobalAvgPool2d = 8,  // [N, c, h, w] -> [N, c], the mean of each plane
+  kRelu6 = 9,            // any shape; min(max(x, 0), 6)
 };
 
 // "dense", "conv2d", ...: the names used in files and messages; "unknown" for a value outside the
@@ -36,11 +41,13 @@ struct LayerSpec {
   // The name that its parameters go by; empty: the layer's own. Layers that say the same name share
   // them.
   std::string parameters;
-  int64_t units = 0;    // dense: outputs; conv2d: output channels
-  int64_t kernel = 0;   // conv2d, max_pool2d: side of the square window
-  int64_t stride = 1;   // conv2d, max_pool2d
-  int64_t padding = 0;  // conv2d: zeros on each side
-  float factor = 0.0f;  // scale: finite, not 0
+  int64_t units = 0;     // dense: outputs; conv2d: output channels
+  int64_t kernel = 0;    // conv2d, max_pool2d, avg_pool2d: side of the square window
+  int64_t stride = 1;    // conv2d, max_pool2d, avg_pool2d
+  int64_t padding = 0;   // conv2d: zeros on each side
+  float factor = 0.0f;   // scale: finite, not 0
+  int64_t groups = 1;    // conv2d: divides input and output channels
+  int64_t dilation = 1;  // conv2d: distance between neighbours of a window
 
   bool operator==(const LayerSpec&) const = default;
 };
@@ -57,6 +64,8 @@ struct ModelSpec {
 inline constexpr int64_t kMaxDimension = int64_t{1} << 20;
 inline constexpr int64_t kMaxElements = int64_t{1} << 31;
 inline constexpr int64_t kMaxLayers = 1024;
+// A dilated window is large without having many elements, and its padding with it.
+inline constexpr int64_t kMaxDilation = 1024;
 
 // The output shape of every layer, in order. The last layer must give [N, classes]: its outputs are
 // the logits of softmax cross-entropy. INVALID_ARGUMENT names the layer, what it expected and what

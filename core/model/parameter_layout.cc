@@ -12,13 +12,13 @@
 namespace tern {
 namespace {
 
-// {out, in} or {out, in, kernel, kernel}; empty for layers without parameters.
+// {out, in} or {out, in / groups, kernel, kernel}; empty for layers without parameters.
 Shape WeightShape(const LayerSpec& layer, const Shape& input) {
   switch (layer.kind) {
     case LayerKind::kDense:
       return {layer.units, input[0]};
     case LayerKind::kConv2d:
-      return {layer.units, input[0], layer.kernel, layer.kernel};
+      return {layer.units, input[0] / layer.groups, layer.kernel, layer.kernel};
     default:
       return {};
   }

@@ -16,8 +16,8 @@ enum class ParameterRole { kWeight, kBias };
 
 struct Parameter {
   std::string name;  // "fc1.weight", "conv1.bias"
-  // Dense weight {out, in}; Conv2d weight {out, in, kernel, kernel}; bias {out}; row-major, as in
-  // PyTorch.
+  // Dense weight {out, in}; Conv2d weight {out, in / groups, kernel, kernel}; bias {out};
+  // row-major, as in PyTorch.
   Shape shape;
   ParameterRole role = ParameterRole::kWeight;
   int64_t offset = 0;  // in floats, from the start of the flat vector

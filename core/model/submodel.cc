@@ -52,9 +52,24 @@ Channels KeptChannels(int64_t units, const SubmodelOptions& options) {
   return channels;
 }
 
-// Each channel becomes the `plane` features that it holds.
-Channels Flattened(Channels channels, int64_t plane) {
-  for (CoordinateRun& run : channels) run = {.begin = run.begin * plane, .size = run.size * plane};
+// Each channel becomes the `times` that it holds or makes.
+Channels Multiplied(Channels channels, int64_t times) {
+  for (CoordinateRun& run : channels) run = {.begin = run.begin * times, .size = run.size * times};
+  return channels;
+}
+
+// The groups, each of `group_size` channels, that are in `channels`. INVALID_ARGUMENT names the
+// layer if a part of a group is.
+absl::StatusOr<Channels> KeptGroups(const LayerSpec& layer, Channels channels, int64_t group_size) {
+  for (CoordinateRun& run : channels) {
+    if (run.begin % group_size != 0 || run.size % group_size != 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("layer '", layer.name, "': a submodel would keep channels ", run.begin,
+                       " to ", run.begin + run.size - 1, " of its input, which cuts its groups of ",
+                       group_size, " apart; choose another width, or groups of one channel each"));
+    }
+    run = {.begin = run.begin / group_size, .size = run.size / group_size};
+  }
   return channels;
 }
 
@@ -148,11 +163,13 @@ class SubmodelMaker {
     if (layout_.weight_of_layer[i] < 0) {
       if (layer.kind == LayerKind::kFlatten) {
         const Shape& input = i == 0 ? full_.input : shapes_[i - 1];
-        kept_ = Flattened(std::move(kept_), input.empty() ? 1 : NumElements(input) / input[0]);
+        kept_ = Multiplied(std::move(kept_), input.empty() ? 1 : NumElements(input) / input[0]);
       }
       layers.push_back(std::move(layer));
       return absl::OkStatus();
     }
+    if (layer.kind == LayerKind::kConv2d && layer.groups > 1)
+      return AddGrouped(i, std::move(layer));
     const int64_t units = layer.units;
     const KeptOfLayer kept = {.in = std::move(kept_),
                               .out = i == last_with_parameters_ ? Channels{{.size = units}}
@@ -162,6 +179,24 @@ class SubmodelMaker {
     layers.push_back(std::move(layer));
     if (options_.scale && layers.back().units < units) TERN_RETURN_IF_ERROR(AddScale(units));
     return AddCoordinates(i, kept);
+  }
+
+  // `layer` is that of index i with its input named.
+  absl::Status AddGrouped(size_t i, LayerSpec layer) {
+    const int64_t group_inputs =
+        layout_.parameters[static_cast<size_t>(layout_.weight_of_layer[i])].shape[1];
+    TERN_ASSIGN_OR_RETURN(const Channels groups, KeptGroups(layer, std::move(kept_), group_inputs));
+    if (i == last_with_parameters_ && Count(groups) < layer.groups) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("layer '", layer.name,
+                       "': the last layer with parameters keeps all its outputs, but its ",
+                       layer.groups, " groups would lose inputs; end the model in a dense layer"));
+    }
+    kept_ = Multiplied(groups, layer.units / layer.groups);
+    layer.groups = Count(groups);
+    layer.units = Count(kept_);
+    submodel_.model.layers.push_back(std::move(layer));
+    return AddCoordinates(i, {.in = {{.size = group_inputs}}, .out = kept_});
   }
 
   // Behind the last layer, which had `units` outputs.

@@ -62,10 +62,12 @@ struct Submodel {
 // Each dense and conv2d layer but the last keeps ceil(width * units) channels, the next one the
 // inputs that belong to them, through pooling and flatten. Behind each narrowed layer stands a
 // layer of kind scale with factor units / kept units, so that activations are as large as the full
-// model's (the Scaler of Diao et al. 2021). Width 1 gives the model itself. INVALID_ARGUMENT: as
-// MakeParameterLayout, a width or round out of range, a layer that has the name of another's scale
-// layer ("<layer>.scale"), or layers that share parameters but would keep different channels (both
-// are named).
+// model's (the Scaler of Diao et al. 2021). A conv2d layer with groups keeps those groups whose
+// inputs are kept, whole, and needs no scale layer: it sums no fewer inputs than before. Width 1
+// gives the model itself. INVALID_ARGUMENT: as MakeParameterLayout, a width or round out of range,
+// a layer that has the name of another's scale layer ("<layer>.scale"), layers that share
+// parameters but would keep different channels (both are named), kept inputs that cut a layer's
+// groups apart, or a last layer that has groups and would lose some.
 absl::StatusOr<Submodel> MakeSubmodel(const ModelSpec& full, const SubmodelOptions& options);
 
 }  // namespace tern

@@ -1,5 +1,6 @@
 #include "core/train/engine_trainer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -35,6 +36,10 @@ absl::StatusOr<TrainReport> EngineTrainer::Train(const Plan& plan, uint64_t clie
                        .client = client,
                        .purpose = RandomPurpose::kBatchOrder});
   std::iota(order_.begin(), order_.end(), 0);
+  // Of a round: nothing is carried over from the one before.
+  const absl::Span<float> velocity = velocity_.span();
+  std::fill(velocity.begin(), velocity.end(), 0.0f);
+  if (start_.size() > 0) std::copy(parameters.begin(), parameters.end(), start_.span().begin());
   TrainReport report = {.num_examples = dataset.size(), .train_bytes = HeldBytes()};
   double total_loss = 0.0;
   for (int64_t epoch = 0; epoch < plan.train.local_epochs; ++epoch) {
@@ -52,10 +57,8 @@ absl::StatusOr<TrainReport> EngineTrainer::Train(const Plan& plan, uint64_t clie
 
 absl::Status EngineTrainer::Prepare(const Plan& plan, int64_t num_examples) {
   TERN_RETURN_IF_ERROR(ValidateTrainOptions(plan.train));
-  if (order_.capacity() != static_cast<size_t>(num_examples)) std::vector<int32_t>().swap(order_);
   TERN_RETURN_IF_ERROR(PrepareProgram(plan));
-  order_.resize(static_cast<size_t>(num_examples));
-  return absl::OkStatus();
+  return PrepareBuffers(plan, num_examples);
 }
 
 absl::Status EngineTrainer::PrepareProgram(const Plan& plan) {
@@ -63,18 +66,39 @@ absl::Status EngineTrainer::PrepareProgram(const Plan& plan) {
       model_ == plan.model) {
     return absl::OkStatus();
   }
-  TERN_ASSIGN_OR_RETURN(Program program, Program::Compile(plan.model, plan.train.batch_size));
-  // The old buffers go before the new ones come.
-  program_.reset();
-  arena_ = AlignedFloats();
-  inputs_ = AlignedFloats();
-  std::vector<int32_t>().swap(labels_);
-  TERN_ASSIGN_OR_RETURN(arena_, AlignedFloats::Allocate(program.arena_floats()));
-  TERN_ASSIGN_OR_RETURN(
-      inputs_, AlignedFloats::Allocate(plan.train.batch_size * NumElements(plan.model.input)));
-  labels_.resize(static_cast<size_t>(plan.train.batch_size));
+  TERN_ASSIGN_OR_RETURN(program_, Program::Compile(plan.model, plan.train.batch_size));
   model_ = plan.model;
-  program_ = std::move(program);
+  return absl::OkStatus();
+}
+
+absl::Status EngineTrainer::PrepareBuffers(const Plan& plan, int64_t num_examples) {
+  const SgdOptions sgd = ToSgdOptions(plan.train);
+  const int64_t parameters = program_->layout().size;
+  struct Buffer {
+    AlignedFloats& floats;
+    int64_t size;
+  };
+  const Buffer buffers[] = {
+      {arena_, program_->arena_floats()},
+      {inputs_, plan.train.batch_size * NumElements(plan.model.input)},
+      {velocity_, sgd.needs_velocity() ? parameters : 0},
+      {gradient_, sgd.needs_gradient() ? parameters : 0},
+      {start_, sgd.needs_start() ? parameters : 0},
+  };
+  // The old buffers go before the new ones come.
+  for (const Buffer& buffer : buffers) {
+    if (buffer.floats.size() != buffer.size) buffer.floats = AlignedFloats();
+  }
+  const auto batch_size = static_cast<size_t>(plan.train.batch_size);
+  const auto examples = static_cast<size_t>(num_examples);
+  if (labels_.capacity() != batch_size) std::vector<int32_t>().swap(labels_);
+  if (order_.capacity() != examples) std::vector<int32_t>().swap(order_);
+  for (const Buffer& buffer : buffers) {
+    if (buffer.floats.size() == buffer.size) continue;
+    TERN_ASSIGN_OR_RETURN(buffer.floats, AlignedFloats::Allocate(buffer.size));
+  }
+  labels_.resize(batch_size);
+  order_.resize(examples);
   return absl::OkStatus();
 }
 
@@ -89,8 +113,9 @@ absl::Status EngineTrainer::TrainEpoch(const Plan& plan, const Dataset& dataset,
     const auto inputs = inputs_.span().first(indices.size() * example_floats);
     const auto labels = absl::MakeSpan(labels_).first(indices.size());
     dataset.Gather(indices, inputs, labels);
-    const float loss = program_->Step(parameters, {.inputs = inputs, .labels = labels},
-                                      arena_.span(), {.learning_rate = plan.train.learning_rate});
+    const float loss = program_->Step(
+        parameters, {.inputs = inputs, .labels = labels}, arena_.span(), ToSgdOptions(plan.train),
+        {.velocity = velocity_.span(), .gradient = gradient_.span(), .start = start_.span()});
     ++report.local_steps;
     if (!std::isfinite(loss)) return Diverged(plan.train, report.local_steps, "the loss is");
     total_loss += static_cast<double>(loss);
@@ -99,7 +124,8 @@ absl::Status EngineTrainer::TrainEpoch(const Plan& plan, const Dataset& dataset,
 }
 
 int64_t EngineTrainer::HeldBytes() const {
-  const int64_t floats = program_->layout().size + arena_.size() + inputs_.size();
+  const int64_t floats = program_->layout().size + arena_.size() + inputs_.size() +
+                         velocity_.size() + gradient_.size() + start_.size();
   return floats * static_cast<int64_t>(sizeof(float)) +
          static_cast<int64_t>((labels_.capacity() + order_.capacity()) * sizeof(int32_t));
 }

@@ -14,9 +14,9 @@
 
 namespace tern {
 
-// Keeps the compiled program and its memory from one plan to the next, and allocates only when the
-// model, the batch size or the number of examples is another; holds exactly what the plan needs
-// (PlanCost). One thread at a time.
+// Keeps the compiled program and its memory from one plan to the next, and allocates only what
+// another model, batch size, number of examples or other training options need; holds exactly what
+// the plan needs (PlanCost). One thread at a time.
 class EngineTrainer final : public Trainer {
  public:
   absl::Status Prepare(const Plan& plan, int64_t num_examples) override;
@@ -28,6 +28,8 @@ class EngineTrainer final : public Trainer {
 
  private:
   absl::Status PrepareProgram(const Plan& plan);
+  // The program's memory, and nothing more than it.
+  absl::Status PrepareBuffers(const Plan& plan, int64_t num_examples);
   // One pass over the examples in the order of order_, or as far as max_local_steps allows; adds
   // its steps and losses.
   absl::Status TrainEpoch(const Plan& plan, const Dataset& dataset, absl::Span<float> parameters,
@@ -37,7 +39,11 @@ class EngineTrainer final : public Trainer {
   ModelSpec model_;  // that program_ was compiled from
   std::optional<Program> program_;
   AlignedFloats arena_;
-  AlignedFloats inputs_;         // of a batch
+  AlignedFloats inputs_;  // of a batch
+  // As SgdVectors; empty when the plan needs none.
+  AlignedFloats velocity_;
+  AlignedFloats gradient_;
+  AlignedFloats start_;
   std::vector<int32_t> labels_;  // of a batch
   std::vector<int32_t> order_;   // of the dataset's examples
 };

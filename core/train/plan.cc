@@ -10,10 +10,42 @@ namespace {
 
 constexpr int64_t kMaxLocalEpochs = 1000;
 constexpr float kMaxLearningRate = 1000.0f;
+constexpr float kMaxCoefficient = 1e6f;
 
 absl::Status CheckRange(absl::string_view field, int64_t value, int64_t high) {
   if (value >= 1 && value <= high) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(field, " is ", value, ", expected 1 to ", high));
+}
+
+// 0 or a positive coefficient.
+absl::Status CheckCoefficient(absl::string_view field, float value) {
+  if (value >= 0.0f && value <= kMaxCoefficient) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(field, " is ", value, ", expected 0 (without it) to ", kMaxCoefficient));
+}
+
+absl::Status CheckMomentum(const TrainOptions& options) {
+  if (!(options.momentum >= 0.0f && options.momentum < 1.0f)) {
+    return absl::InvalidArgumentError(absl::StrCat("momentum is ", options.momentum,
+                                                   ", expected 0 (without it) or more, below 1"));
+  }
+  if (options.nesterov && options.momentum == 0.0f) {
+    return absl::InvalidArgumentError("nesterov is true, expected a momentum above 0 with it");
+  }
+  return absl::OkStatus();
+}
+
+// More would carry the parameters past what they are pulled to.
+absl::Status CheckPenalties(const TrainOptions& options) {
+  absl::Status status = CheckCoefficient("weight_decay", options.weight_decay);
+  status.Update(CheckCoefficient("proximal_mu", options.proximal_mu));
+  const float pull = options.learning_rate * (options.weight_decay + options.proximal_mu);
+  if (pull < 1.0f) return status;
+  status.Update(absl::InvalidArgumentError(
+      absl::StrCat("learning_rate is ", options.learning_rate,
+                   ", expected below 1 / (weight_decay + proximal_mu), which is ",
+                   1.0f / (options.weight_decay + options.proximal_mu))));
+  return status;
 }
 
 }  // namespace
@@ -30,7 +62,21 @@ absl::Status ValidateTrainOptions(const TrainOptions& options) {
         absl::InvalidArgumentError(absl::StrCat("learning_rate is ", options.learning_rate,
                                                 ", expected above 0, at most ", kMaxLearningRate)));
   }
+  status.Update(CheckMomentum(options));
+  status.Update(CheckPenalties(options));
+  status.Update(CheckCoefficient("clip_norm", options.clip_norm));
+  status.Update(CheckCoefficient("clip_value", options.clip_value));
   return status;
+}
+
+SgdOptions ToSgdOptions(const TrainOptions& options) {
+  return {.learning_rate = options.learning_rate,
+          .momentum = options.momentum,
+          .nesterov = options.nesterov,
+          .weight_decay = options.weight_decay,
+          .clip_norm = options.clip_norm,
+          .clip_value = options.clip_value,
+          .proximal_mu = options.proximal_mu};
 }
 
 }  // namespace tern

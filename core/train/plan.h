@@ -6,16 +6,24 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "core/engine/sgd.h"
 #include "core/model/model_spec.h"
 
 namespace tern {
 
-// How a client trains locally: mini-batch SGD on softmax cross-entropy, fp32.
+// How a client trains locally: mini-batch SGD on softmax cross-entropy, fp32. The last six are
+// those of SgdOptions, 0 (false) is without.
 struct TrainOptions {
   int64_t local_epochs = 1;
   int64_t batch_size = 10;
   float learning_rate = 0.05f;
   int64_t max_local_steps = 0;  // training ends after so many; 0: with the last epoch
+  float momentum = 0.0f;
+  bool nesterov = false;
+  float weight_decay = 0.0f;
+  float clip_norm = 0.0f;
+  float clip_value = 0.0f;
+  float proximal_mu = 0.0f;  // FedProx: pulls to the round's model
 
   bool operator==(const TrainOptions&) const = default;
 };
@@ -36,6 +44,9 @@ struct Plan {
 
 // INVALID_ARGUMENT names the field, its value and the range.
 absl::Status ValidateTrainOptions(const TrainOptions& options);
+
+// What the engine must know of them.
+SgdOptions ToSgdOptions(const TrainOptions& options);
 
 }  // namespace tern
 

@@ -8,7 +8,8 @@ namespace tern {
 absl::StatusOr<Cost> PlanCost(const Plan& plan, int64_t num_examples) {
   TERN_ASSIGN_OR_RETURN(Cost cost, CountCost(plan.model));
   TERN_ASSIGN_OR_RETURN(const Program program, Program::Compile(plan.model, plan.train.batch_size));
-  const int64_t floats = cost.num_parameters + program.arena_floats() +
+  const int64_t vectors = 1 + ToSgdOptions(plan.train).num_vectors();
+  const int64_t floats = vectors * cost.num_parameters + program.arena_floats() +
                          plan.train.batch_size * NumElements(plan.model.input);
   const int64_t labels_and_order = plan.train.batch_size + num_examples;
   cost.train_bytes = floats * static_cast<int64_t>(sizeof(float)) +

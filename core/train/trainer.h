@@ -16,7 +16,7 @@ namespace tern {
 struct TrainReport {
   int64_t num_examples = 0;  // of the dataset
   int64_t local_steps = 0;
-  double train_loss = 0.0;  // mean over all steps
+  double train_loss = 0.0;  // mean over all steps, without a proximal term
   int64_t train_bytes = 0;  // the parameters, and the memory that the trainer holds
 };
 

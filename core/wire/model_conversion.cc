@@ -31,7 +31,35 @@ absl::StatusOr<LayerSpec> LayerFromProto(const v1::Layer& message, int index) {
                    .kernel = message.kernel(),
                    .stride = message.stride() == 0 ? 1 : message.stride(),
                    .padding = message.padding(),
-                   .factor = message.factor()};
+                   .factor = message.factor(),
+                   .groups = message.groups() == 0 ? 1 : message.groups(),
+                   .dilation = message.dilation() == 0 ? 1 : message.dilation()};
+}
+
+void ToProto(const TrainOptions& value, v1::TrainOptions& message) {
+  message.set_local_epochs(value.local_epochs);
+  message.set_batch_size(value.batch_size);
+  message.set_learning_rate(value.learning_rate);
+  message.set_max_local_steps(value.max_local_steps);
+  message.set_momentum(value.momentum);
+  message.set_nesterov(value.nesterov);
+  message.set_weight_decay(value.weight_decay);
+  message.set_clip_norm(value.clip_norm);
+  message.set_clip_value(value.clip_value);
+  message.set_proximal_mu(value.proximal_mu);
+}
+
+TrainOptions TrainOptionsFromProto(const v1::TrainOptions& message) {
+  return {.local_epochs = message.local_epochs(),
+          .batch_size = message.batch_size(),
+          .learning_rate = message.learning_rate(),
+          .max_local_steps = message.max_local_steps(),
+          .momentum = message.momentum(),
+          .nesterov = message.nesterov(),
+          .weight_decay = message.weight_decay(),
+          .clip_norm = message.clip_norm(),
+          .clip_value = message.clip_value(),
+          .proximal_mu = message.proximal_mu()};
 }
 
 }  // namespace
@@ -50,6 +78,9 @@ void ToProto(const ModelSpec& value, v1::ModelSpec& message) {
     added.set_stride(layer.stride);
     added.set_padding(layer.padding);
     added.set_factor(layer.factor);
+    // 1 is left out: models that need neither field keep their bytes.
+    if (layer.groups != 1) added.set_groups(layer.groups);
+    if (layer.dilation != 1) added.set_dilation(layer.dilation);
   }
 }
 
@@ -69,10 +100,7 @@ absl::StatusOr<ModelSpec> FromProto(const v1::ModelSpec& message) {
 
 void ToProto(const Plan& value, v1::Plan& message) {
   ToProto(value.model, *message.mutable_model());
-  message.mutable_train()->set_local_epochs(value.train.local_epochs);
-  message.mutable_train()->set_batch_size(value.train.batch_size);
-  message.mutable_train()->set_learning_rate(value.train.learning_rate);
-  message.mutable_train()->set_max_local_steps(value.train.max_local_steps);
+  ToProto(value.train, *message.mutable_train());
   message.set_codec(value.codec);
   message.set_seed(value.seed);
   message.set_round(value.round);
@@ -83,10 +111,7 @@ void ToProto(const Plan& value, v1::Plan& message) {
 absl::StatusOr<Plan> FromProto(const v1::Plan& message) {
   Plan plan;
   TERN_ASSIGN_OR_RETURN(plan.model, FromProto(message.model()));
-  plan.train = {.local_epochs = message.train().local_epochs(),
-                .batch_size = message.train().batch_size(),
-                .learning_rate = message.train().learning_rate(),
-                .max_local_steps = message.train().max_local_steps()};
+  plan.train = TrainOptionsFromProto(message.train());
   TERN_RETURN_IF_ERROR(ValidateTrainOptions(plan.train));
   TERN_RETURN_IF_ERROR(CheckSize("plan.codec", message.codec().size(), 1, kMaxCodecBytes, "bytes"));
   plan.codec = message.codec();

@@ -95,9 +95,19 @@ absl::Status SetAdapt(const v1::Adapt& source, AdaptOptions& adapt) {
   return absl::OkStatus();
 }
 
+TrainOptions TrainOptionsOf(const v1::Train& source) {
+  return {.local_epochs = source.local_epochs(),
+          .batch_size = source.batch_size(),
+          .learning_rate = source.learning_rate(),
+          .momentum = source.momentum(),
+          .nesterov = source.nesterov(),
+          .weight_decay = source.weight_decay(),
+          .clip_norm = source.clip_norm(),
+          .clip_value = source.clip_value(),
+          .proximal_mu = source.proximal_mu()};
+}
+
 absl::Status SetTask(const v1::Task& source, uint64_t seed, Task& task) {
-  TERN_RETURN_IF_ERROR(
-      RequireOnly("task.train.momentum", absl::StrCat(source.train().momentum()), "0"));
   TERN_RETURN_IF_ERROR(RequireOnly("task.train.precision", source.train().precision(), "fp32"));
   TERN_RETURN_IF_ERROR(RequireOnly("task.codec.down", source.codec().down(), "none"));
   TERN_RETURN_IF_ERROR(SetModel(source.model(), task));
@@ -105,9 +115,7 @@ absl::Status SetTask(const v1::Task& source, uint64_t seed, Task& task) {
   task.name = source.name();
   task.seed = seed;
   task.num_rounds = source.num_rounds();
-  task.train = {.local_epochs = source.train().local_epochs(),
-                .batch_size = source.train().batch_size(),
-                .learning_rate = source.train().learning_rate()};
+  task.train = TrainOptionsOf(source.train());
   task.codec_up = source.codec().up();
   task.error_feedback = source.codec().error_feedback();
   task.aggregator = source.strategy().aggregator();

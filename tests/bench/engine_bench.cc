@@ -25,9 +25,30 @@ struct Workload {
   std::vector<int32_t> labels;
 };
 
+// The depthwise-separable block of MobileNet (Howard et al. 2017), 32 -> 64 channels.
+ModelSpec SeparableBlock() {
+  return {.name = "separable_block",
+          .input = {32, 28, 28},
+          .layers = {{.name = "depthwise",
+                      .kind = LayerKind::kConv2d,
+                      .units = 32,
+                      .kernel = 3,
+                      .padding = 1,
+                      .groups = 32},
+                     {.name = "relu1", .kind = LayerKind::kRelu6},
+                     {.name = "pointwise", .kind = LayerKind::kConv2d, .units = 64, .kernel = 1},
+                     {.name = "relu2", .kind = LayerKind::kRelu6},
+                     {.name = "pool", .kind = LayerKind::kGlobalAvgPool2d},
+                     {.name = "fc", .kind = LayerKind::kDense, .units = 10}}};
+}
+
+ModelSpec Model(const std::string& name) {
+  return name == "separable_block" ? SeparableBlock() : ZooModel(name).value();
+}
+
 Workload MakeWorkload(const std::string& model, int64_t batch_size) {
   Workload workload;
-  workload.spec = ZooModel(model).value();
+  workload.spec = Model(model);
   workload.parameters = InitialParameters(MakeParameterLayout(workload.spec).value(), 1);
   RandomStream random({.seed = 1});
   workload.inputs.resize(static_cast<size_t>(batch_size * NumElements(workload.spec.input)));
@@ -84,10 +105,8 @@ void RegisterAll() {
   const struct {
     const char* model;
     std::vector<int64_t> batch_sizes;
-  } kSteps[] = {{"mlp_200_200", {1, 10, 32}},
-                {"tiny_cnn", {1, 10}},
-                {"lenet5", {1, 10}},
-                {"mcmahan_cnn", {10}}};
+  } kSteps[] = {{"mlp_200_200", {1, 10, 32}}, {"tiny_cnn", {1, 10}},     {"lenet5", {1, 10}},
+                {"mcmahan_cnn", {10}},        {"mobilenet_small", {10}}, {"separable_block", {10}}};
   for (const auto& step : kSteps) {
     const std::string model = step.model;
     for (const int64_t batch_size : step.batch_sizes) {

@@ -24,6 +24,10 @@ using ::tern::testing::FakeDataset;
 using ::tern::testing::TemporaryDirectory;
 using State = Session::State;
 
+// The heap, as malloc counts it, is compared with the prediction. What is not predicted: the
+// compiled program, messages, the lease, a file's buffer.
+constexpr int64_t kNotPredicted = 64 * 1024;
+
 Plan PlanOf(absl::string_view model, const std::string& codec, int64_t batch_size,
             bool error_feedback = false) {
   return {.model = ZooModel(model).value(),
@@ -101,6 +105,51 @@ INSTANTIATE_TEST_SUITE_P(
           {{"(", "_"}, {")", ""}, {".", "_"}});
     });
 
+class EveryTrainingOption : public ::testing::TestWithParam<TrainOptions> {};
+
+TEST_P(EveryTrainingOption, ReportedPeak_IsThePrediction) {
+  Device device(13);
+  const Plan plain = PlanOf("lenet5", "none", 5);
+  Plan plan = plain;
+  plan.train = GetParam();
+  for (const char* codec : {"none", "quantize(8)", "topk(0.01)"}) {
+    plan.codec = codec;
+    EXPECT_EQ(device.ReportedPeak(plan), server::DeviceCost(plan, 13)->peak_bytes()) << codec;
+  }
+  // What it took goes with it.
+  EXPECT_EQ(device.ReportedPeak(plain), server::DeviceCost(plain, 13)->peak_bytes());
+}
+
+TEST_P(EveryTrainingOption, HeapPeak_IsThePrediction) {
+  if (!testing::CanCountLiveBytes()) GTEST_SKIP() << "a sanitizer has its own malloc";
+  Device device(100);
+  Plan plan = PlanOf("lenet5", "none", 5);
+  plan.train = GetParam();
+  const int64_t predicted = server::DeviceCost(plan, 100)->peak_bytes();
+  device.coordinator.SetRound(plan, StartOf(plan));
+  device.coordinator.submitted.reserve(static_cast<size_t>(predicted));
+  const int64_t before = testing::LiveBytes();
+  testing::ResetPeakLiveBytes();
+  for (int step = 0; step < 4; ++step) device.Step();
+  const int64_t peak = testing::PeakLiveBytes() - before;
+  EXPECT_GE(peak, predicted);
+  EXPECT_LE(peak, predicted + kNotPredicted);
+}
+
+INSTANTIATE_TEST_SUITE_P(Options, EveryTrainingOption,
+                         ::testing::Values(TrainOptions{.momentum = 0.9f},
+                                           TrainOptions{.momentum = 0.9f, .nesterov = true},
+                                           TrainOptions{.weight_decay = 1e-3f},
+                                           TrainOptions{.clip_norm = 1.0f},
+                                           TrainOptions{.clip_value = 0.1f},
+                                           TrainOptions{.proximal_mu = 0.1f},
+                                           TrainOptions{.momentum = 0.9f,
+                                                        .nesterov = true,
+                                                        .weight_decay = 1e-3f,
+                                                        .clip_norm = 1.0f,
+                                                        .clip_value = 0.1f,
+                                                        .proximal_mu = 0.1f}));
+
 TEST(SessionMemory, ReportedPeak_FollowsAPlanThatChanges) {
   Device device(13);
   for (const char* model : {"tiny_cnn", "mlp_200_200", "tiny_cnn", "lenet5", "tiny_cnn"}) {
@@ -111,10 +160,6 @@ TEST(SessionMemory, ReportedPeak_FollowsAPlanThatChanges) {
     }
   }
 }
-
-// The heap, as malloc counts it, against the prediction. What is not predicted: the compiled
-// program, messages, the lease, a file's buffer.
-constexpr int64_t kNotPredicted = 64 * 1024;
 
 class Heap : public ::testing::TestWithParam<std::string> {
  protected:

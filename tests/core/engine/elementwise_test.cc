@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -75,6 +76,30 @@ TEST_P(ElementwiseTest, ReluGradient_PassesOnlyWhereTheOutputIsPositive) {
     ReluGradient(output.data(), count, gradient.data());
     EXPECT_EQ(gradient, expected);
   }
+}
+
+TEST_P(ElementwiseTest, Relu6_CutsBothEndsInPlaceAndElsewhere) {
+  for (int64_t count = 0; count < kLongest; ++count) {
+    std::vector<float> in = Values(count, 14);
+    for (size_t i = 0; i < static_cast<size_t>(count); ++i) in[i] *= 12.0f;
+    std::vector<float> expected = in;
+    for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
+      expected[i] = std::min(std::max(in[i], 0.0f), 6.0f);
+    }
+    std::vector<float> in_place = in;
+    Relu6(in_place.data(), count, in_place.data());
+    EXPECT_EQ(in_place, expected);
+    std::vector<float> gradient = Values(count, 15);
+    std::vector<float> expected_gradient = gradient;
+    for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
+      if (in[i] <= 0.0f || in[i] >= 6.0f) expected_gradient[i] = 0.0f;
+    }
+    Relu6Gradient(in_place.data(), count, gradient.data());
+    EXPECT_EQ(gradient, expected_gradient);
+  }
+  std::vector<float> values(20, std::nanf(""));
+  Relu6(values.data(), 20, values.data());
+  for (const float value : values) EXPECT_TRUE(std::isnan(value));
 }
 
 TEST_P(ElementwiseTest, Multiply_MultipliesInPlaceAndElsewhere) {

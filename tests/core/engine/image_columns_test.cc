@@ -12,22 +12,28 @@ namespace tern {
 namespace {
 
 LayerShape MakeShape(int64_t channels, int64_t height, int64_t width, int64_t kernel,
-                     int64_t stride, int64_t padding) {
+                     int64_t stride, int64_t padding, int64_t dilation = 1) {
+  const int64_t extent = dilation * (kernel - 1) + 1;
   return {.in_channels = channels,
           .in_height = height,
           .in_width = width,
           .out_channels = 1,
-          .out_height = (height + 2 * padding - kernel) / stride + 1,
-          .out_width = (width + 2 * padding - kernel) / stride + 1,
+          .out_height = (height + 2 * padding - extent) / stride + 1,
+          .out_width = (width + 2 * padding - extent) / stride + 1,
           .kernel = kernel,
           .stride = stride,
-          .padding = padding};
+          .padding = padding,
+          .dilation = dilation};
 }
 
 std::vector<LayerShape> Shapes() {
-  return {MakeShape(1, 28, 28, 5, 1, 2), MakeShape(3, 7, 9, 3, 1, 0),  MakeShape(2, 9, 7, 3, 2, 1),
-          MakeShape(2, 8, 8, 3, 2, 1),   MakeShape(1, 11, 5, 4, 3, 2), MakeShape(3, 4, 4, 1, 1, 0),
-          MakeShape(2, 5, 6, 1, 2, 0),   MakeShape(1, 3, 40, 3, 1, 2), MakeShape(1, 6, 6, 2, 5, 1)};
+  return {MakeShape(1, 28, 28, 5, 1, 2),  MakeShape(3, 7, 9, 3, 1, 0),
+          MakeShape(2, 9, 7, 3, 2, 1),    MakeShape(2, 8, 8, 3, 2, 1),
+          MakeShape(1, 11, 5, 4, 3, 2),   MakeShape(3, 4, 4, 1, 1, 0),
+          MakeShape(2, 5, 6, 1, 2, 0),    MakeShape(1, 3, 40, 3, 1, 2),
+          MakeShape(1, 6, 6, 2, 5, 1),    MakeShape(2, 5, 71, 3, 2, 1),
+          MakeShape(2, 9, 7, 3, 1, 2, 2), MakeShape(2, 11, 12, 3, 2, 3, 3),
+          MakeShape(1, 13, 9, 2, 3, 0, 4)};
 }
 
 std::vector<float> RandomValues(int64_t count, uint64_t seed) {
@@ -74,8 +80,8 @@ TEST_P(ImageColumnsTest, Columns_HoldWhatTheDefinitionSays) {
     size_t index = 0;
     for (int64_t row = 0; row < ColumnRows(shape); ++row) {
       const int64_t channel = row / (shape.kernel * shape.kernel);
-      const int64_t tap_y = row / shape.kernel % shape.kernel - shape.padding;
-      const int64_t tap_x = row % shape.kernel - shape.padding;
+      const int64_t tap_y = row / shape.kernel % shape.kernel * shape.dilation - shape.padding;
+      const int64_t tap_x = row % shape.kernel * shape.dilation - shape.padding;
       for (int64_t y = first_row; y < first_row + rows; ++y) {
         for (int64_t x = 0; x < shape.out_width; ++x) {
           ASSERT_EQ(columns[index++], Pixel(shape, image, channel, y * shape.stride + tap_y,

@@ -10,6 +10,7 @@
 #include "tests/core/engine/allocation_counter.h"
 #include "tests/core/engine/engine_run.h"
 #include "tests/core/engine/kernel_targets.h"
+#include "tests/core/engine/sgd_reference.h"
 #include "tests/testing/status_matchers.h"
 
 namespace tern {
@@ -43,8 +44,27 @@ ModelSpec ScaledModel() {
           .layers = {Dense("in", 8), Scale("s1"), Relu("r1"), Scale("s2"), Dense("out", 3)}};
 }
 
+// Convolutions with groups and with dilation, both means.
+ModelSpec GroupedModel() {
+  return {.name = "grouped",
+          .input = {4, 9, 9},
+          .layers = {
+              {.name = "depthwise",
+               .kind = LayerKind::kConv2d,
+               .units = 8,
+               .kernel = 3,
+               .stride = 2,
+               .padding = 2,
+               .groups = 4,
+               .dilation = 2},
+              {.name = "grouped", .kind = LayerKind::kConv2d, .units = 6, .kernel = 2, .groups = 2},
+              {.name = "pool", .kind = LayerKind::kAvgPool2d, .kernel = 2, .stride = 1},
+              {.name = "global", .kind = LayerKind::kGlobalAvgPool2d},
+              Dense("out", 3)}};
+}
+
 std::vector<ModelSpec> Models() {
-  std::vector<ModelSpec> models = {SharedModel(), ScaledModel()};
+  std::vector<ModelSpec> models = {SharedModel(), ScaledModel(), GroupedModel()};
   for (const std::string& name : ZooModelNames()) models.push_back(ZooModel(name).value());
   return models;
 }
@@ -95,6 +115,28 @@ TEST(Program, Step_SubtractsLearningRateTimesGradient) {
   }
 }
 
+TEST(Program, StepWithOptions_IsTheirUpdateWithTheGradient) {
+  for (const ModelSpec& model : {SharedModel(), ScaledModel()}) {
+    for (const SgdOptions& options : testing::SgdOptionGrid(0.1f, 0.5f, 0.05f)) {
+      EngineRun run(model, 4);
+      testing::SgdReference reference(options, run.parameters);
+      testing::SgdMemory memory(options, run.parameters);
+      for (int step = 0; step < 3; ++step) {
+        float loss = 0.0f;
+        reference.Step(run.Gradient(&loss));
+        run.SpoilArena();
+        EXPECT_EQ(run.program.Step(absl::MakeSpan(run.parameters), run.AllExamples(),
+                                   run.arena.span(), options, memory.vectors()),
+                  loss);
+      }
+      for (size_t i = 0; i < run.parameters.size(); ++i) {
+        ASSERT_NEAR(static_cast<double>(run.parameters[i]), reference.parameters[i], 1e-5)
+            << model.name << " " << testing::ToString(options);
+      }
+    }
+  }
+}
+
 TEST(Program, Step_DoesNotDependOnWhatTheArenaHeld) {
   for (const ModelSpec& model : Models()) {
     EngineRun run(model, 3);
@@ -125,8 +167,12 @@ TEST(Program, Step_AllocatesNothing) {
     EngineRun run(model, 5);
     std::vector<float> gradient(run.parameters.size());
     std::vector<float> logits(5 * static_cast<size_t>(run.program.num_classes()));
+    const SgdOptions every = testing::SgdOptionGrid(0.1f, 1.0f, 0.1f).back();
+    testing::SgdMemory memory(every, run.parameters);
     const int64_t before = testing::NumAllocations();
     run.Step(0.1f);
+    run.program.Step(absl::MakeSpan(run.parameters), run.AllExamples(), run.arena.span(), every,
+                     memory.vectors());
     run.program.Gradient(run.parameters, run.AllExamples(), run.arena.span(),
                          absl::MakeSpan(gradient));
     run.program.Predict(run.parameters, run.inputs, 5, run.arena.span(), absl::MakeSpan(logits));

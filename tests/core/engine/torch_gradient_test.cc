@@ -82,6 +82,22 @@ LayerSpec MaxPool2d(const std::string& name, int64_t kernel, int64_t stride) {
   return {.name = name, .kind = LayerKind::kMaxPool2d, .kernel = kernel, .stride = stride};
 }
 
+LayerSpec AvgPool2d(const std::string& name, int64_t kernel, int64_t stride) {
+  return {.name = name, .kind = LayerKind::kAvgPool2d, .kernel = kernel, .stride = stride};
+}
+LayerSpec GlobalAvgPool2d() { return {.name = "global", .kind = LayerKind::kGlobalAvgPool2d}; }
+LayerSpec Relu6(const std::string& name) { return {.name = name, .kind = LayerKind::kRelu6}; }
+
+// Calls body() once on each kernel target of this machine.
+template <class Body>
+void OnEveryKernelTarget(const Body& body) {
+  for (const std::string& target : testing::KernelTargets()) {
+    const testing::ScopedKernelTarget scoped(target);
+    SCOPED_TRACE(target);
+    body();
+  }
+}
+
 TEST(TorchGradient, Dense_WithAndWithoutInputGradient) {
   for (const int64_t features : {1, 3, 17, 64, 129}) {
     ExpectMatchesTorch({.name = "one_dense", .input = {features}, .layers = {Dense("fc", 5)}}, 7);
@@ -107,6 +123,76 @@ TEST(TorchGradient, Conv2d_EveryGeometry) {
   }
 }
 
+// [N, 4, 13, 11] -> conv2d of `units` channels; a layer before it gives it an input gradient.
+void ExpectGroupedMatchesTorch(int64_t units, int64_t groups, int64_t kernel, int64_t stride,
+                               int64_t dilation, int64_t padding) {
+  LayerSpec conv = Conv2d("conv", units, kernel, stride, padding);
+  conv.groups = groups;
+  conv.dilation = dilation;
+  ExpectMatchesTorch({.name = absl::StrCat("conv_u", units, "_g", groups, "_k", kernel, "_s",
+                                           stride, "_d", dilation, "_p", padding),
+                      .input = {2, 13, 11},
+                      .layers = {Conv2d("before", 4, 1, 1, 0), conv, Scale("scale", 1.5f),
+                                 Flatten(), Dense("fc", 3)}},
+                     3);
+}
+
+// All ways: no groups, groups of two channels, depthwise with one and three outputs a channel.
+TEST(TorchGradient, Conv2d_EveryGroupingAndDilation) {
+  const struct {
+    int64_t units;
+    int64_t groups;
+  } kGroupings[] = {{5, 1}, {6, 2}, {4, 4}, {12, 4}};
+  OnEveryKernelTarget([&] {
+    for (const auto& [units, groups] : kGroupings) {
+      for (const int64_t kernel : {1, 2, 3, 5}) {
+        for (const int64_t dilation : {1, 2, 3}) {
+          const int64_t extent = dilation * (kernel - 1) + 1;
+          for (const int64_t stride : {1, 2, 3}) {
+            for (const int64_t padding : {int64_t{0}, extent / 2, extent - 1}) {
+              if (extent > 11 + 2 * padding) continue;
+              ExpectGroupedMatchesTorch(units, groups, kernel, stride, dilation, padding);
+            }
+          }
+        }
+      }
+    }
+  });
+}
+
+// Depthwise convolutions of 7 x 7; images of whole and partial vectors, of fewer rows than a strip,
+// of one pixel.
+TEST(TorchGradient, Depthwise_EverySizeOfImage) {
+  OnEveryKernelTarget([] {
+    const Shape kImages[] = {{3, 1, 1},  {3, 3, 40},  {3, 40, 3},
+                             {3, 9, 33}, {3, 14, 14}, {3, 7, 16}};
+    for (const Shape& image : kImages) {
+      for (const int64_t kernel : {3, 5, 7}) {
+        for (const int64_t stride : {1, 2}) {
+          LayerSpec depthwise = Conv2d("depthwise", 3, kernel, stride, kernel / 2);
+          depthwise.groups = 3;
+          ExpectMatchesTorch(
+              {.name = absl::StrCat("depthwise_k", kernel, "_s", stride, "_of_",
+                                    BatchShapeString(image)),
+               .input = image,
+               .layers = {Conv2d("before", 3, 1, 1, 0), depthwise, Flatten(), Dense("fc", 3)}},
+              2);
+        }
+      }
+    }
+  });
+}
+
+TEST(TorchGradient, GroupsOfTheModelsInput_NeedNoInputGradient) {
+  for (const int64_t groups : {2, 4}) {
+    LayerSpec conv = Conv2d("conv", 8, 3, 2, 1);
+    conv.groups = groups;
+    ExpectMatchesTorch(
+        {.name = "grouped_input", .input = {4, 9, 9}, .layers = {conv, Flatten(), Dense("fc", 3)}},
+        3);
+  }
+}
+
 // An image whose columns exceed the workspace bound: it is done in several chunks of rows.
 TEST(TorchGradient, Conv2d_InChunks) {
   ExpectMatchesTorch({.name = "wide",
@@ -126,6 +212,57 @@ TEST(TorchGradient, MaxPool2d_EveryGeometry) {
                          3);
     }
   }
+}
+
+TEST(TorchGradient, AvgPool2d_EveryGeometry) {
+  OnEveryKernelTarget([] {
+    for (const int64_t kernel : {1, 2, 3}) {
+      for (const int64_t stride : {1, 2, 3}) {
+        ExpectMatchesTorch(
+            {.name = absl::StrCat("avg_pool_k", kernel, "_s", stride),
+             .input = {2, 9, 7},
+             .layers = {Conv2d("conv", 4, 3, 1, 1), AvgPool2d("pool", kernel, stride), Flatten(),
+                        Dense("fc", 3)}},
+            3);
+      }
+    }
+  });
+}
+
+TEST(TorchGradient, GlobalAvgPool2d_OfEverySize) {
+  OnEveryKernelTarget([] {
+    for (const Shape& image : {Shape{2, 1, 1}, Shape{2, 9, 7}, Shape{2, 3, 40}}) {
+      ExpectMatchesTorch(
+          {.name = absl::StrCat("global_of_", BatchShapeString(image)),
+           .input = image,
+           .layers = {Conv2d("conv", 4, 1, 1, 0), Relu("relu"), GlobalAvgPool2d(), Dense("fc", 3)}},
+          3);
+    }
+  });
+}
+
+// As logits, and of the model's input.
+TEST(TorchGradient, GlobalAvgPool2d_FirstAndLast) {
+  ExpectMatchesTorch({.name = "global_last",
+                      .input = {2, 5, 5},
+                      .layers = {Conv2d("conv", 4, 3, 1, 0), GlobalAvgPool2d()}},
+                     3);
+  ExpectMatchesTorch(
+      {.name = "global_first", .input = {2, 5, 5}, .layers = {GlobalAvgPool2d(), Dense("fc", 3)}},
+      3);
+}
+
+// The scale takes activations beyond 6.
+TEST(TorchGradient, Relu6_InEveryPlace) {
+  OnEveryKernelTarget([] {
+    ExpectMatchesTorch(
+        {.name = "relu6s",
+         .input = {2, 6, 6},
+         .layers = {Relu6("first"), Conv2d("conv", 3, 3, 1, 1), Scale("scale", 20.0f),
+                    Relu6("above"), Relu6("again"), MaxPool2d("pool", 2, 2), Relu6("pooled"),
+                    Flatten(), Dense("fc", 4), Relu6("last")}},
+        5);
+  });
 }
 
 // All elements of a window are equal, made from different inputs: which of them takes the gradient
@@ -155,15 +292,13 @@ TEST(TorchGradient, Relu_InEveryPlace) {
 }
 
 TEST(TorchGradient, Submodels_OfEveryWidthOnEveryKernelTarget) {
-  for (const std::string& target : testing::KernelTargets()) {
-    const testing::ScopedKernelTarget scoped(target);
-    SCOPED_TRACE(target);
-    for (const std::string name : {"lenet5", "mcmahan_cnn", "tiny_cnn"}) {
+  OnEveryKernelTarget([] {
+    for (const std::string name : {"lenet5", "mcmahan_cnn", "tiny_cnn", "mobilenet_small"}) {
       for (const double width : {0.5, 0.25, 0.125, 0.0625}) {
         ExpectMatchesTorch(MakeSubmodel(*ZooModel(name), {.width = width})->model, 10);
       }
     }
-  }
+  });
 }
 
 TEST(TorchGradient, DirectConvolutions_OfOneExampleAndOfMany) {
@@ -225,11 +360,7 @@ INSTANTIATE_TEST_SUITE_P(EveryModel, TorchGradientOfZoo, ::testing::ValuesIn(Zoo
                          [](const auto& test) { return test.param; });
 
 TEST_P(TorchGradientOfZoo, MatchesOnEveryKernelTarget) {
-  for (const std::string& target : testing::KernelTargets()) {
-    const testing::ScopedKernelTarget scoped(target);
-    SCOPED_TRACE(target);
-    ExpectMatchesTorch(ZooModel(GetParam()).value(), 10);
-  }
+  OnEveryKernelTarget([] { ExpectMatchesTorch(ZooModel(GetParam()).value(), 10); });
 }
 
 }  // namespace

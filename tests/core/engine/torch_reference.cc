@@ -10,6 +10,10 @@ struct TorchModel::State {
   ModelSpec spec;
   ParameterLayout layout;
   std::vector<torch::Tensor> parameters;
+  // Of SgdStep.
+  SgdOptions options;
+  std::vector<torch::Tensor> start;
+  std::unique_ptr<torch::optim::SGD> sgd;
 
   torch::Tensor Input(const std::vector<float>& inputs) const {
     std::vector<int64_t> shape = {static_cast<int64_t>(inputs.size()) / NumElements(spec.input)};
@@ -27,7 +31,7 @@ struct TorchModel::State {
           break;
         case LayerKind::kConv2d:
           x = torch::conv2d(x, Parameter(weight), Parameter(weight + 1), layer.stride,
-                            layer.padding);
+                            layer.padding, layer.dilation, layer.groups);
           break;
         case LayerKind::kMaxPool2d:
           x = torch::max_pool2d(x, layer.kernel, layer.stride);
@@ -40,6 +44,15 @@ struct TorchModel::State {
           break;
         case LayerKind::kScale:
           x = x * layer.factor;
+          break;
+        case LayerKind::kAvgPool2d:
+          x = torch::avg_pool2d(x, layer.kernel, layer.stride);
+          break;
+        case LayerKind::kGlobalAvgPool2d:
+          x = x.mean({2, 3});
+          break;
+        case LayerKind::kRelu6:
+          x = torch::hardtanh(x, 0.0, 6.0);
           break;
       }
     }
@@ -94,6 +107,48 @@ double TorchModel::Step(const std::vector<float>& inputs, const std::vector<int3
     parameter.mutable_grad().reset();
   }
   return loss.item<double>();
+}
+
+void TorchModel::UseSgd(const SgdOptions& options) {
+  state_->options = options;
+  state_->start.clear();
+  for (const torch::Tensor& parameter : state_->parameters) {
+    state_->start.push_back(parameter.detach().clone());
+  }
+  state_->sgd = std::make_unique<torch::optim::SGD>(
+      state_->parameters, torch::optim::SGDOptions(static_cast<double>(options.learning_rate))
+                              .momentum(static_cast<double>(options.momentum))
+                              .nesterov(options.nesterov)
+                              .weight_decay(static_cast<double>(options.weight_decay)));
+}
+
+double TorchModel::SgdStep(const std::vector<float>& inputs, const std::vector<int32_t>& labels) {
+  const SgdOptions& options = state_->options;
+  state_->sgd->zero_grad();
+  const torch::Tensor loss = state_->Loss(state_->Logits(state_->Input(inputs)), labels);
+  torch::Tensor objective = loss;
+  for (size_t i = 0; i < state_->start.size(); ++i) {
+    const torch::Tensor distance = state_->parameters[i] - state_->start[i];
+    objective = objective + distance.square().sum() * (0.5 * options.proximal_mu);
+  }
+  objective.backward();
+  if (options.clip_value > 0.0f) {
+    torch::nn::utils::clip_grad_value_(state_->parameters, static_cast<double>(options.clip_value));
+  }
+  if (options.clip_norm > 0.0f) {
+    torch::nn::utils::clip_grad_norm_(state_->parameters, static_cast<double>(options.clip_norm));
+  }
+  state_->sgd->step();
+  return loss.item<double>();
+}
+
+std::vector<float> TorchModel::Parameters() const {
+  std::vector<float> result;
+  for (const torch::Tensor& parameter : state_->parameters) {
+    result.insert(result.end(), parameter.data_ptr<float>(),
+                  parameter.data_ptr<float>() + parameter.numel());
+  }
+  return result;
 }
 
 }  // namespace tern::testing

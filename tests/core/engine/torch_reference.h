@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/engine/sgd.h"
 #include "core/model/model_spec.h"
 
 namespace tern::testing {
@@ -30,6 +31,14 @@ class TorchModel {
   // One step of plain SGD, in place. Returns the loss before it.
   double Step(const std::vector<float>& inputs, const std::vector<int32_t>& labels,
               double learning_rate);
+
+  // From here SgdStep is a step of torch::optim::SGD; the proximal term, of the parameters of now,
+  // is part of the loss, and gradients are clipped by torch::nn::utils. Returns the batch's loss
+  // without the term.
+  void UseSgd(const SgdOptions& options);
+  double SgdStep(const std::vector<float>& inputs, const std::vector<int32_t>& labels);
+
+  std::vector<float> Parameters() const;
 
  private:
   struct State;

@@ -34,6 +34,33 @@ TEST(CountCost, EveryLayerKind_IsCountedByHand) {
             (2 * conv + 2 * 12) + 2 * (12 + 12) + (12 + 3) + (3 * fc + 2 * 5));
 }
 
+// [N, 2, 4, 4] -> depthwise 4 x (1 3 3) -> [N, 4, 4, 4] -> relu6 -> average 2 -> [N, 4, 2, 2] ->
+// conv 2 x (2 1 1) in 2 groups -> [N, 2, 2, 2] -> global average -> [N, 2].
+TEST(CountCost, GroupsAndAverages_AreCountedByHand) {
+  const ModelSpec spec = {
+      .name = "counted",
+      .input = {2, 4, 4},
+      .layers = {
+          {.name = "depthwise",
+           .kind = LayerKind::kConv2d,
+           .units = 4,
+           .kernel = 3,
+           .padding = 1,
+           .groups = 2},
+          {.name = "relu", .kind = LayerKind::kRelu6},
+          {.name = "pool", .kind = LayerKind::kAvgPool2d, .kernel = 2, .stride = 2},
+          {.name = "grouped", .kind = LayerKind::kConv2d, .units = 2, .kernel = 1, .groups = 2},
+          {.name = "global", .kind = LayerKind::kGlobalAvgPool2d}}};
+  const auto cost = CountCost(spec);
+  ASSERT_THAT(cost, IsOk());
+  EXPECT_EQ(cost->num_parameters, 4 * 9 + 4 + 2 * 2 + 2);
+  const int64_t depthwise = 2 * 64 * 9;
+  const int64_t grouped = 2 * 8 * 2;
+  EXPECT_EQ(cost->forward_flops, (depthwise + 64) + 2 * 64 + 16 * 4 + (grouped + 8) + 2 * 4);
+  EXPECT_EQ(cost->training_flops,
+            (2 * depthwise + 2 * 64) + 3 * 64 + 2 * 16 * 4 + (3 * grouped + 2 * 8) + (2 * 4 + 2));
+}
+
 TEST(CountCost, SharedParameters_AreCountedOnceAndComputedTwice) {
   const ModelSpec spec = {
       .name = "shared",

@@ -64,6 +64,39 @@ TEST(InferShapes, Scale_GivesTheShapeOfItsInput) {
   EXPECT_EQ((*shapes)[1], (*shapes)[0]);
 }
 
+// As PyTorch's Conv2d: (11 + 2 * 2 - 2 * (3 - 1) - 1) / 2 + 1 rows.
+TEST(InferShapes, GroupsAndDilation_FollowTheFormula) {
+  ModelSpec spec = SmallModel();
+  spec.input = {4, 11, 8};
+  spec.layers[0] = {.name = "conv",
+                    .kind = LayerKind::kConv2d,
+                    .units = 6,
+                    .kernel = 3,
+                    .stride = 2,
+                    .padding = 2,
+                    .groups = 2,
+                    .dilation = 2};
+  const auto shapes = InferShapes(spec);
+  ASSERT_THAT(shapes, IsOk());
+  EXPECT_EQ((*shapes)[0], (Shape{6, 6, 4}));
+  const auto layout = MakeParameterLayout(spec);
+  ASSERT_THAT(layout, IsOk());
+  EXPECT_THAT(layout->parameters[0].shape, ElementsAre(6, 2, 3, 3));
+  EXPECT_EQ(layout->parameters[0].fan_in, 18);
+}
+
+TEST(InferShapes, AveragePoolingAndRelu6_GiveTheShapesOfTheirFormulas) {
+  const ModelSpec spec = {
+      .name = "averages",
+      .input = {3, 9, 7},
+      .layers = {{.name = "relu6", .kind = LayerKind::kRelu6},
+                 {.name = "pool", .kind = LayerKind::kAvgPool2d, .kernel = 3, .stride = 2},
+                 {.name = "global", .kind = LayerKind::kGlobalAvgPool2d}}};
+  const auto shapes = InferShapes(spec);
+  ASSERT_THAT(shapes, IsOk());
+  EXPECT_THAT(*shapes, ElementsAre(Shape{3, 9, 7}, Shape{3, 4, 3}, Shape{3}));
+}
+
 TEST(InferShapes, NamedInput_ReadsThatLayer) {
   ModelSpec spec = SmallModel();
   for (size_t i = 1; i < spec.layers.size(); ++i) spec.layers[i].input = spec.layers[i - 1].name;
@@ -117,6 +150,34 @@ const BadModel kBadModels[] = {
     {"PaddingNotBelowKernel", [](ModelSpec& s) { s.layers[0].padding = 3; },
      "padding 3 must be smaller than kernel 3"},
     {"PaddedPool", [](ModelSpec& s) { s.layers[2].padding = 1; }, "max_pool2d takes no padding"},
+    {"DilatedPool",
+     [](ModelSpec& s) {
+       s.layers[2].kind = LayerKind::kAvgPool2d;
+       s.layers[2].dilation = 2;
+     },
+     "layer 'pool': avg_pool2d takes no padding and no dilation"},
+    {"GlobalPoolOfFeatures", [](ModelSpec& s) { s.layers[4].kind = LayerKind::kGlobalAvgPool2d; },
+     "layer 'fc': expected input [N, channels, height, width], got [N, 8]"},
+    {"NoGroups", [](ModelSpec& s) { s.layers[0].groups = 0; }, "layer 'conv': groups is 0"},
+    {"GroupsThatDoNotDivideTheInput", [](ModelSpec& s) { s.layers[0].groups = 2; },
+     "layer 'conv': groups is 2, expected a divisor of its 1 input channels and of its 2 units"},
+    {"GroupsThatDoNotDivideTheUnits",
+     [](ModelSpec& s) {
+       s.input = {3, 6, 6};
+       s.layers[0].groups = 3;
+     },
+     "layer 'conv': groups is 3, expected a divisor of its 3 input channels and of its 2 units"},
+    {"NoDilation", [](ModelSpec& s) { s.layers[0].dilation = 0; }, "layer 'conv': dilation is 0"},
+    {"HugeDilation", [](ModelSpec& s) { s.layers[0].dilation = kMaxDilation + 1; },
+     "layer 'conv': dilation is 1025, expected 1 to 1024"},
+    {"DilatedKernelLargerThanInput", [](ModelSpec& s) { s.layers[0].dilation = 3; },
+     "layer 'conv': kernel 3 with dilation 3 is larger than input [N, 1, 6, 6]"},
+    {"PaddingNotBelowDilatedKernel",
+     [](ModelSpec& s) {
+       s.layers[0].dilation = 2;
+       s.layers[0].padding = 5;
+     },
+     "padding 5 must be smaller than kernel 3 with dilation 2"},
     {"UnknownKind", [](ModelSpec& s) { s.layers[1].kind = static_cast<LayerKind>(77); },
      "layer 'relu': unknown kind 77"},
     {"NoFactor", [](ModelSpec& s) { s.layers[1].kind = LayerKind::kScale; },
@@ -185,13 +246,15 @@ TEST(InferShapes, ArbitraryModels_AreRefusedOrMakeSense) {
     const uint32_t layers = random.Below(4);
     for (uint32_t l = 0; l < layers; ++l) {
       spec.layers.push_back({.name = absl::StrCat("l", l),
-                             .kind = static_cast<LayerKind>(random.Below(8)),
+                             .kind = static_cast<LayerKind>(random.Below(11)),
                              .parameters = random.Below(4) == 0 ? "shared" : "",
                              .units = number(),
                              .kernel = number(),
                              .stride = number(),
                              .padding = random.Below(2) == 0 ? 0 : number(),
-                             .factor = static_cast<float>(number())});
+                             .factor = static_cast<float>(number()),
+                             .groups = random.Below(2) == 0 ? 1 : number(),
+                             .dilation = random.Below(2) == 0 ? 1 : number()});
     }
     const auto layout = MakeParameterLayout(spec);
     const auto cost = CountCost(spec);
@@ -214,6 +277,9 @@ TEST(LayerKindName, EveryKind_AndNone) {
   EXPECT_EQ(LayerKindName(LayerKind::kRelu), "relu");
   EXPECT_EQ(LayerKindName(LayerKind::kFlatten), "flatten");
   EXPECT_EQ(LayerKindName(LayerKind::kScale), "scale");
+  EXPECT_EQ(LayerKindName(LayerKind::kAvgPool2d), "avg_pool2d");
+  EXPECT_EQ(LayerKindName(LayerKind::kGlobalAvgPool2d), "global_avg_pool2d");
+  EXPECT_EQ(LayerKindName(LayerKind::kRelu6), "relu6");
   EXPECT_EQ(LayerKindName(static_cast<LayerKind>(0)), "unknown");
 }
 

@@ -8,17 +8,20 @@
 #include <numeric>
 
 #include "absl/strings/str_cat.h"
-#include "core/engine/aligned_floats.h"
-#include "core/engine/program.h"
 #include "core/model/cost.h"
 #include "core/model/parameter_layout.h"
 #include "core/model/zoo.h"
+#include "tests/core/model/submodel_checks.h"
 #include "tests/testing/status_matchers.h"
 
 namespace tern {
 namespace {
 
+using ::tern::testing::ExpectComputesAsTheFullModel;
+using ::tern::testing::ExpectWellFormed;
+using ::tern::testing::Indices;
 using ::tern::testing::IsOk;
+using ::tern::testing::Make;
 using ::tern::testing::StatusIs;
 using ::testing::ElementsAre;
 
@@ -53,34 +56,6 @@ ModelSpec SmallCnn() {
                      Dense("fc1", 10),
                      Relu("r2"),
                      Dense("fc2", 3)}};
-}
-
-std::vector<int64_t> Indices(const CoordinateSet& set) {
-  std::vector<int64_t> indices;
-  for (const CoordinateRun& run : set.runs) {
-    for (int64_t i = run.begin; i < run.begin + run.size; ++i) indices.push_back(i);
-  }
-  return indices;
-}
-
-Submodel Make(const ModelSpec& full, const SubmodelOptions& options) {
-  return MakeSubmodel(full, options).value();
-}
-
-void ExpectWellFormed(const Submodel& submodel, const ModelSpec& full) {
-  const CoordinateSet& set = submodel.coordinates;
-  EXPECT_EQ(set.full_size, MakeParameterLayout(full).value().size);
-  EXPECT_EQ(set.size, MakeParameterLayout(submodel.model).value().size);
-  int64_t size = 0;
-  int64_t end = -1;
-  for (const CoordinateRun& run : set.runs) {
-    ASSERT_GT(run.begin, end);
-    ASSERT_GT(run.size, 0);
-    end = run.begin + run.size;
-    size += run.size;
-  }
-  EXPECT_LE(end, set.full_size);
-  EXPECT_EQ(size, set.size);
 }
 
 TEST(MakeSubmodel, HeteroFl_KeepsTheFirstChannelsAndTheirInputs) {
@@ -168,44 +143,6 @@ TEST(MakeSubmodel, ZooModels_HaveTheSizesOfTheirWidths) {
     return 10 * c1 + (9 * c1 + 1) * c2 + (49 * c2 + 1) * 10;
   };
   EXPECT_THAT(sizes("tiny_cnn"), ElementsAre(tiny(4, 8), tiny(2, 4), tiny(1, 2), tiny(1, 1)));
-}
-
-// Logits of `count` examples that are the same for every call.
-std::vector<float> Logits(const ModelSpec& spec, absl::Span<const float> parameters) {
-  constexpr int64_t kCount = 4;
-  const Program program = Program::Compile(spec, kCount).value();
-  AlignedFloats arena = AlignedFloats::Allocate(program.predict_arena_floats()).value();
-  std::vector<float> inputs(static_cast<size_t>(kCount * NumElements(spec.input)));
-  for (size_t i = 0; i < inputs.size(); ++i) inputs[i] = std::sin(static_cast<float>(i));
-  std::vector<float> logits(static_cast<size_t>(kCount * program.num_classes()));
-  program.Predict(parameters, inputs, kCount, arena.span(), absl::MakeSpan(logits));
-  return logits;
-}
-
-// What a submodel computes is what the full model computes with its scale layers and all
-// parameters that are not the submodel's at 0.
-void ExpectComputesAsTheFullModel(const ModelSpec& full, const SubmodelOptions& options) {
-  const Submodel submodel = Make(full, options);
-  ExpectWellFormed(submodel, full);
-  const std::vector<float> parameters = InitialParameters(MakeParameterLayout(full).value(), 3);
-  std::vector<float> packed(static_cast<size_t>(submodel.coordinates.size));
-  submodel.coordinates.Pack(parameters, absl::MakeSpan(packed));
-  std::vector<float> zeroed(parameters.size(), 0.0f);
-  for (const int64_t i : Indices(submodel.coordinates)) {
-    zeroed[static_cast<size_t>(i)] = parameters[static_cast<size_t>(i)];
-  }
-  ModelSpec scaled = submodel.model;
-  for (LayerSpec& layer : scaled.layers) {
-    for (const LayerSpec& of_full : full.layers) {
-      if (of_full.name == layer.name) layer.units = of_full.units;
-    }
-  }
-  const std::vector<float> expected = Logits(scaled, zeroed);
-  const std::vector<float> got = Logits(submodel.model, packed);
-  ASSERT_EQ(got.size(), expected.size());
-  for (size_t i = 0; i < got.size(); ++i) {
-    ASSERT_NEAR(got[i], expected[i], 1e-5f) << submodel.name << " of " << full.name << " " << i;
-  }
 }
 
 TEST(MakeSubmodel, Submodel_ComputesAsTheFullModelWithTheOtherChannelsAtZero) {

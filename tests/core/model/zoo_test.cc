@@ -18,8 +18,11 @@ struct Published {
 };
 
 // mlp_200_200 and mcmahan_cnn as in McMahan et al. 2017, section 3.
-const Published kPublished[] = {
-    {"mlp_200_200", 199210}, {"lenet5", 44426}, {"mcmahan_cnn", 1663370}, {"tiny_cnn", 9098}};
+const Published kPublished[] = {{"mlp_200_200", 199210},
+                                {"lenet5", 44426},
+                                {"mcmahan_cnn", 1663370},
+                                {"tiny_cnn", 9098},
+                                {"mobilenet_small", 3946}};
 
 TEST(ZooModel, EveryName_IsAModelOf10ClassesWithThePublishedParameterCount) {
   std::vector<std::string> names;

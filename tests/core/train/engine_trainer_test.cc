@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "core/base/random.h"
-#include "core/model/zoo.h"
-#include "core/train/plan_cost.h"
 #include "tests/core/engine/allocation_counter.h"
+#include "tests/core/engine/sgd_reference.h"
+#include "tests/core/train/small_plan.h"
 #include "tests/testing/fake_dataset.h"
 #include "tests/testing/status_matchers.h"
 
@@ -19,27 +19,10 @@ namespace {
 
 using testing::FakeDataset;
 using testing::IsOk;
+using testing::SmallPlan;
+using testing::StartOf;
 using testing::StatusIs;
-
-ModelSpec SmallModel() {
-  return {.name = "small",
-          .input = {2, 3, 3},
-          .layers = {{.name = "flatten", .kind = LayerKind::kFlatten},
-                     {.name = "fc1", .kind = LayerKind::kDense, .units = 12},
-                     {.name = "relu", .kind = LayerKind::kRelu},
-                     {.name = "fc2", .kind = LayerKind::kDense, .units = 4}}};
-}
-
-Plan SmallPlan() {
-  return {.model = SmallModel(),
-          .train = {.local_epochs = 2, .batch_size = 8, .learning_rate = 0.1f},
-          .seed = 5,
-          .round = 3};
-}
-
-std::vector<float> StartOf(const Plan& plan) {
-  return InitialParameters(MakeParameterLayout(plan.model).value(), 9);
-}
+using testing::TrainOptionsWithMemory;
 
 // Trains from the plan's start and returns the parameters.
 std::vector<float> Train(EngineTrainer& trainer, const Plan& plan, const Dataset& dataset,
@@ -188,6 +171,72 @@ TEST(EngineTrainer, Prepare_LeavesNothingToAllocateForTraining) {
   EXPECT_TRUE(ok);
 }
 
+// The second round starts from the first's model, without its velocity.
+TEST(EngineTrainer, Options_AreThoseOfTheEngineAnewInEveryRound) {
+  const FakeDataset dataset = FakeDataset::Random({2, 3, 3}, 4, 8);
+  EngineTrainer trainer;
+  for (const TrainOptions& train : TrainOptionsWithMemory()) {
+    Plan plan = SmallPlan();
+    plan.train = train;
+    plan.train.max_local_steps = 2;
+    std::vector<float> trained = StartOf(plan);
+    const Program program = Program::Compile(plan.model, 8).value();
+    AlignedFloats arena = AlignedFloats::Allocate(program.arena_floats()).value();
+    std::vector<float> expected = trained;
+    std::vector<float> inputs(8 * 18);
+    std::vector<int32_t> labels(8);
+    for (uint64_t round = 1; round <= 2; ++round) {
+      plan.round = round;
+      ASSERT_THAT(trainer.Train(plan, 77, dataset, absl::MakeSpan(trained)), IsOk());
+      testing::SgdMemory memory(ToSgdOptions(train), expected);
+      RandomStream random(
+          {.seed = 5, .round = round, .client = 77, .purpose = RandomPurpose::kBatchOrder});
+      std::vector<int32_t> order = {0, 1, 2, 3, 4, 5, 6, 7};
+      for (int epoch = 0; epoch < 2; ++epoch) {
+        random.Shuffle(absl::MakeSpan(order));
+        dataset.Gather(order, absl::MakeSpan(inputs), absl::MakeSpan(labels));
+        program.Step(absl::MakeSpan(expected), {inputs, labels}, arena.span(), ToSgdOptions(train),
+                     memory.vectors());
+      }
+    }
+    EXPECT_EQ(trained, expected) << testing::ToString(ToSgdOptions(train));
+  }
+}
+
+TEST(EngineTrainer, EveryOption_AllocatesInPrepareAlone) {
+  if (!testing::CanCountAllocations()) GTEST_SKIP() << "a sanitizer has replaced malloc";
+  const FakeDataset dataset = FakeDataset::Random({2, 3, 3}, 4, 30);
+  for (const TrainOptions& train : TrainOptionsWithMemory()) {
+    Plan plan = SmallPlan();
+    plan.train = train;
+    EngineTrainer trainer;
+    std::vector<float> parameters = StartOf(plan);
+    ASSERT_THAT(trainer.Prepare(plan, 30), IsOk());
+    const int64_t before = testing::NumAllocations();
+    const bool ok = trainer.Train(plan, 1, dataset, absl::MakeSpan(parameters)).ok();
+    EXPECT_EQ(testing::NumAllocations(), before);
+    EXPECT_TRUE(ok);
+  }
+}
+
+TEST(EngineTrainer, Proximal_StaysCloserToTheStart) {
+  const FakeDataset dataset = FakeDataset::Random({2, 3, 3}, 4, 30);
+  EngineTrainer trainer;
+  const auto distance = [&](float proximal_mu) {
+    Plan plan = SmallPlan();
+    plan.train.local_epochs = 10;
+    plan.train.proximal_mu = proximal_mu;
+    const std::vector<float> start = StartOf(plan);
+    const std::vector<float> trained = Train(trainer, plan, dataset);
+    float squares = 0.0f;
+    for (size_t i = 0; i < start.size(); ++i) {
+      squares += (trained[i] - start[i]) * (trained[i] - start[i]);
+    }
+    return squares;
+  };
+  EXPECT_LT(distance(1.0f), 0.5f * distance(0.0f));
+}
+
 TEST(EngineTrainer, Prepare_PlanThatCannotBeTrained_IsInvalidArgument) {
   EngineTrainer trainer;
   Plan plan = SmallPlan();
@@ -197,49 +246,6 @@ TEST(EngineTrainer, Prepare_PlanThatCannotBeTrained_IsInvalidArgument) {
   plan = SmallPlan();
   plan.model.layers.clear();
   EXPECT_THAT(trainer.Prepare(plan, 30), StatusIs(absl::StatusCode::kInvalidArgument, "0 layers"));
-}
-
-TEST(PlanCost, AfterALargerPlan_TheTrainerHoldsWhatTheSmallerOneNeeds) {
-  EngineTrainer trainer;
-  const FakeDataset many = FakeDataset::Random({2, 3, 3}, 4, 500);
-  const FakeDataset few = FakeDataset::Random({2, 3, 3}, 4, 7);
-  Plan plan = SmallPlan();
-  plan.train.batch_size = 64;
-  Train(trainer, plan, many);
-  plan.train.batch_size = 2;
-  std::vector<float> parameters = StartOf(plan);
-  const auto report = trainer.Train(plan, 1, few, absl::MakeSpan(parameters));
-  ASSERT_THAT(report, IsOk());
-  EXPECT_EQ(report->train_bytes, PlanCost(plan, 7)->train_bytes);
-}
-
-TEST(PlanCost, TrainBytes_AreThoseThatTheTrainerReports) {
-  EngineTrainer trainer;
-  for (const char* model : {"tiny_cnn", "mlp_200_200", "lenet5"}) {
-    for (const int64_t batch_size : {1, 10}) {
-      const Plan plan = {.model = ZooModel(model).value(), .train = {.batch_size = batch_size}};
-      const FakeDataset dataset = FakeDataset::Random({1, 28, 28}, 10, 13);
-      std::vector<float> parameters = StartOf(plan);
-      const auto report = trainer.Train(plan, 1, dataset, absl::MakeSpan(parameters));
-      const auto cost = PlanCost(plan, 13);
-      ASSERT_THAT(report, IsOk());
-      ASSERT_THAT(cost, IsOk());
-      EXPECT_EQ(cost->train_bytes, report->train_bytes) << model << " batch " << batch_size;
-      EXPECT_EQ(PlanCost(plan)->train_bytes, report->train_bytes - 13 * 4);
-      EXPECT_EQ(cost->num_parameters, static_cast<int64_t>(parameters.size()));
-      EXPECT_EQ(cost->encode_bytes, 0);
-      EXPECT_EQ(cost->decode_bytes, 0);
-    }
-  }
-}
-
-TEST(PlanCost, PlanThatCannotRun_IsInvalidArgument) {
-  Plan plan = SmallPlan();
-  plan.train.batch_size = 0;
-  EXPECT_THAT(PlanCost(plan), StatusIs(absl::StatusCode::kInvalidArgument, "batch_size is 0"));
-  plan = SmallPlan();
-  plan.model.layers.clear();
-  EXPECT_THAT(PlanCost(plan), StatusIs(absl::StatusCode::kInvalidArgument, "0 layers"));
 }
 
 class EngineTrainerErrorTest : public ::testing::Test {
@@ -297,6 +303,18 @@ TEST_F(EngineTrainerErrorTest, ParametersThatOverflowInTheLastStep_AreAborted) {
   std::fill(parameters_.begin(), parameters_.end(), 0.0f);
   // Without weights in fc2 the loss is log 4, with a bias in fc1 the gradient of fc2 is huge.
   std::fill_n(parameters_.begin(), 18, 1.0f);
+  EXPECT_THAT(TrainOn(dataset), StatusIs(absl::StatusCode::kAborted,
+                                         "training diverged at step 1: parameters are not finite"));
+}
+
+TEST_F(EngineTrainerErrorTest, GradientNormThatIsNotFinite_IsAborted) {
+  plan_.train = {.local_epochs = 1, .batch_size = 8, .learning_rate = 0.1f, .clip_norm = 1.0f};
+  const FakeDataset dataset({2, 3, 3}, 4, std::vector<float>(18, 1e37f), {1});
+  // fc1 gives 1e-30 whatever the input, and the first row of fc2 makes 1e-10 of it: the loss is log
+  // 4. The gradient of fc1's weights is 1e20 times the input.
+  std::fill(parameters_.begin(), parameters_.end(), 0.0f);
+  std::fill_n(parameters_.begin() + 12 * 18, 12, 1e-30f);
+  std::fill_n(parameters_.begin() + 12 * 18 + 12, 12, 1e20f);
   EXPECT_THAT(TrainOn(dataset), StatusIs(absl::StatusCode::kAborted,
                                          "training diverged at step 1: parameters are not finite"));
 }

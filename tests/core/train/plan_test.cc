@@ -45,5 +45,44 @@ TEST(ValidateTrainOptions, LearningRateOutOfRangeOrNotFinite_IsInvalidArgument) 
   }
 }
 
+TEST(ValidateTrainOptions, MomentumOutOfRange_IsInvalidArgument) {
+  EXPECT_THAT(ValidateTrainOptions({.momentum = 0.999f, .nesterov = true}), IsOk());
+  for (const float value : {-0.1f, 1.0f, std::nanf("")}) {
+    EXPECT_THAT(ValidateTrainOptions({.momentum = value}),
+                StatusIs(kInvalid, "expected 0 (without it) or more, below 1"));
+  }
+  EXPECT_THAT(ValidateTrainOptions({.nesterov = true}),
+              StatusIs(kInvalid, "nesterov is true, expected a momentum above 0"));
+}
+
+TEST(ValidateTrainOptions, CoefficientsOutOfRange_AreInvalidArgumentByName) {
+  EXPECT_THAT(ValidateTrainOptions({.learning_rate = 1e-7f,
+                                    .weight_decay = 1e6f,
+                                    .clip_norm = 1e6f,
+                                    .clip_value = 1e6f,
+                                    .proximal_mu = 1e6f}),
+              IsOk());
+  for (const float value :
+       {-1e-3f, 1.1e6f, std::nanf(""), std::numeric_limits<float>::infinity()}) {
+    EXPECT_THAT(ValidateTrainOptions({.weight_decay = value}),
+                StatusIs(kInvalid, "weight_decay is "));
+    EXPECT_THAT(ValidateTrainOptions({.clip_norm = value}), StatusIs(kInvalid, "clip_norm is "));
+    EXPECT_THAT(ValidateTrainOptions({.clip_value = value}), StatusIs(kInvalid, "clip_value is "));
+    EXPECT_THAT(ValidateTrainOptions({.proximal_mu = value}),
+                StatusIs(kInvalid, "proximal_mu is "));
+  }
+}
+
+TEST(ValidateTrainOptions, PenaltiesThatOvershoot_AreInvalidArgument) {
+  EXPECT_THAT(
+      ValidateTrainOptions({.learning_rate = 0.25f, .weight_decay = 1.0f, .proximal_mu = 2.9f}),
+      IsOk());
+  EXPECT_THAT(
+      ValidateTrainOptions({.learning_rate = 0.25f, .weight_decay = 1.0f, .proximal_mu = 3.0f}),
+      StatusIs(kInvalid,
+               "learning_rate is 0.25, expected below 1 / (weight_decay + proximal_mu), which is "
+               "0.25"));
+}
+
 }  // namespace
 }  // namespace tern

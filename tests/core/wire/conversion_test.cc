@@ -122,7 +122,7 @@ TEST(Conversion, Parse_UnknownFields_AreIgnored) {
   EXPECT_EQ(*parsed, ExampleCheckInRequest());
 }
 
-TEST(Conversion, ModelSpec_StrideZero_MeansOne) {
+TEST(Conversion, ModelSpec_StrideGroupsAndDilationZero_MeanOne) {
   v1::ModelSpec message;
   v1::Layer& layer = *message.add_layers();
   layer.set_name("conv1");
@@ -130,6 +130,15 @@ TEST(Conversion, ModelSpec_StrideZero_MeansOne) {
   const absl::StatusOr<ModelSpec> spec = FromProto(message);
   ASSERT_TRUE(spec.ok()) << spec.status();
   EXPECT_EQ(spec->layers[0].stride, 1);
+  EXPECT_EQ(spec->layers[0].groups, 1);
+  EXPECT_EQ(spec->layers[0].dilation, 1);
+}
+
+TEST(Conversion, ModelSpec_WithoutGroupsAndDilation_HasTheBytesOfOlderPrograms) {
+  v1::ModelSpec message;
+  ToProto({.name = "m", .layers = {{.name = "conv1", .kind = LayerKind::kConv2d}}}, message);
+  EXPECT_EQ(message.layers(0).groups(), 0);
+  EXPECT_EQ(message.layers(0).dilation(), 0);
 }
 
 TEST(Conversion, Capabilities_LayerKindOfANewerProgram_IsKept) {
@@ -184,7 +193,7 @@ TEST(Conversion, ModelSpec_WrongFields_AreInvalidArgumentByName) {
         [](M& m) {
           while (m.layers_size() < 1025) *m.add_layers() = m.layers(0);
         }},
-       {"model.layers[1].kind (layer 'scale1') is 77",
+       {"model.layers[1].kind (layer 'depthwise1') is 77",
         [](M& m) { m.mutable_layers(1)->set_kind(static_cast<v1::LayerKind>(77)); }},
        {"model.layers[0].kind", [](M& m) { m.mutable_layers(0)->clear_kind(); }},
        {"model.layers[2].name",
@@ -237,6 +246,13 @@ TEST(Conversion, Lease_WrongFields_AreInvalidArgumentByName) {
        {"learning_rate",
         [](M& m) {
           m.mutable_lease()->mutable_plan()->mutable_train()->set_learning_rate(
+              std::numeric_limits<float>::quiet_NaN());
+        }},
+       {"momentum is -0.5",
+        [](M& m) { m.mutable_lease()->mutable_plan()->mutable_train()->set_momentum(-0.5f); }},
+       {"proximal_mu is nan",
+        [](M& m) {
+          m.mutable_lease()->mutable_plan()->mutable_train()->set_proximal_mu(
               std::numeric_limits<float>::quiet_NaN());
         }},
        {"plan.codec", [](M& m) { m.mutable_lease()->mutable_plan()->clear_codec(); }},

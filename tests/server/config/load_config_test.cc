@@ -86,8 +86,9 @@ TEST_F(LoadConfigTest, EveryField_ReachesItsPlace) {
       "  name: all\n"
       "  model: lenet5\n"
       "  num_rounds: 3\n"
-      "  train: {local_epochs: 2, batch_size: 5, learning_rate: 0.5, momentum: 0, precision: "
-      "fp32}\n"
+      "  train: {local_epochs: 2, batch_size: 5, learning_rate: 0.5, momentum: 0.9,\n"
+      "          nesterov: true, weight_decay: 0.01, clip_norm: 3, clip_value: 4,\n"
+      "          proximal_mu: 0.02, precision: fp32}\n"
       "  codec: {up: quantize(8), down: none}\n"
       "  strategy: {aggregator: mean, optimizer: fedavg, learning_rate: 0.5, max_update_abs: 2,\n"
       "             max_num_examples: 99}\n"
@@ -109,7 +110,15 @@ TEST_F(LoadConfigTest, EveryField_ReachesItsPlace) {
   EXPECT_EQ(task.name, "all");
   EXPECT_EQ(task.seed, 9u);
   EXPECT_EQ(task.num_rounds, 3);
-  EXPECT_EQ(task.train, (TrainOptions{.local_epochs = 2, .batch_size = 5, .learning_rate = 0.5f}));
+  EXPECT_EQ(task.train, (TrainOptions{.local_epochs = 2,
+                                      .batch_size = 5,
+                                      .learning_rate = 0.5f,
+                                      .momentum = 0.9f,
+                                      .nesterov = true,
+                                      .weight_decay = 0.01f,
+                                      .clip_norm = 3.0f,
+                                      .clip_value = 4.0f,
+                                      .proximal_mu = 0.02f}));
   EXPECT_EQ(task.codec_up, "quantize(8)");
   EXPECT_EQ(task.aggregator, "mean");
   EXPECT_EQ(task.optimizer.name, "fedavg");
@@ -199,9 +208,6 @@ TEST_F(LoadConfigTest, ModelFileThatIsNone_NamesTheField) {
 
 TEST_F(LoadConfigTest, WhatThisVersionCannotDo_IsRefused) {
   EXPECT_THAT(
-      ErrorOf("train: {momentum: 0.9}"),
-      StatusIs(kUnimplemented, Line3("task.train.momentum is 0.9; this version has only 0")));
-  EXPECT_THAT(
       ErrorOf("train: {precision: fp16}"),
       StatusIs(kUnimplemented, Line3("task.train.precision is fp16; this version has only fp32")));
   EXPECT_THAT(ErrorOf("codec: {down: quantize(8)}"),
@@ -211,6 +217,18 @@ TEST_F(LoadConfigTest, WhatThisVersionCannotDo_IsRefused) {
 
 TEST_F(LoadConfigTest, ValueOutOfRange_NamesFileLineAndField) {
   EXPECT_THAT(ErrorOf("num_rounds: 0"), StatusIs(kInvalid, Line3("task.num_rounds is 0, ")));
+  EXPECT_THAT(ErrorOf("train: {momentum: 1}"),
+              StatusIs(kInvalid, Line3("task.train: momentum is 1, ")));
+  EXPECT_THAT(ErrorOf("train: {nesterov: true}"),
+              StatusIs(kInvalid, Line3("task.train: nesterov is true, ")));
+  EXPECT_THAT(ErrorOf("train: {weight_decay: -1}"),
+              StatusIs(kInvalid, Line3("task.train: weight_decay is -1, ")));
+  EXPECT_THAT(ErrorOf("train: {clip_norm: -1}"),
+              StatusIs(kInvalid, Line3("task.train: clip_norm is -1, ")));
+  EXPECT_THAT(ErrorOf("train: {clip_value: 1e7}"),
+              StatusIs(kInvalid, Line3("task.train: clip_value is 1e+07, ")));
+  EXPECT_THAT(ErrorOf("train: {proximal_mu: 10, learning_rate: 0.1}"),
+              StatusIs(kInvalid, Line3("task.train: learning_rate is 0.1, ")));
   EXPECT_THAT(ErrorOf("round: {cohort_size: 0}"),
               StatusIs(kInvalid, Line3("task.round.cohort_size is 0, ")));
   EXPECT_THAT(ErrorOf("round: {deadline_s: 1e300}"),

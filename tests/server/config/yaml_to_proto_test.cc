@@ -170,7 +170,7 @@ INSTANTIATE_TEST_SUITE_P(
                  "      - {kind: conv3d}\n",
                  6,
                  "task.model.spec.layers[1].kind: expected one of dense, conv2d, max_pool2d, relu, "
-                 "flatten, scale, got 'conv3d'"},
+                 "flatten, scale, avg_pool2d, global_avg_pool2d, relu6, got 'conv3d'"},
         IllTyped{"task:\n  model:\n    spec:\n      input: [1,\n        x]\n", 5,
                  "task.model.spec.input[1]: expected an integer, got 'x'"}));
 
