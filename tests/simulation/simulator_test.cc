@@ -3,28 +3,13 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/simulation/small_task.h"
 #include "tests/testing/fake_dataset.h"
 
 namespace tern::simulation {
 namespace {
 
 using ::testing::HasSubstr;
-
-ModelSpec SmallMlp() {
-  return {.name = "small",
-          .input = {8},
-          .layers = {{.name = "fc1", .kind = LayerKind::kDense, .units = 16},
-                     {.name = "relu1", .kind = LayerKind::kRelu},
-                     {.name = "fc2", .kind = LayerKind::kDense, .units = 4}}};
-}
-
-server::Task SmallTask() {
-  return {.model = SmallMlp(),
-          .num_rounds = 5,
-          .train = {.local_epochs = 1, .batch_size = 5, .learning_rate = 0.1f},
-          .codec_up = "quantize(8)",
-          .round = {.cohort_size = 6}};
-}
 
 class SimulatorTest : public ::testing::Test {
  protected:
