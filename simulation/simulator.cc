@@ -97,8 +97,9 @@ absl::StatusOr<SimulatedRound> Simulator::RunRound() {
   DeviceTally tally = devices_->TakeTally();
   SimulatedRound result{.record = *std::move(closed_), .first_failure = tally.first_failure};
   const auto failed = result.record.clients_dropped.find("failed");
+  // Members whose battery no longer allows a plan count as failed, too, but they say nothing.
   if (failed != result.record.clients_dropped.end() &&
-      failed->second == result.record.clients_selected) {
+      failed->second == result.record.clients_selected && !result.first_failure.empty()) {
     return absl::AbortedError(result.first_failure);
   }
   AddDevicesView(tally, result.record);
