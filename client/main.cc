@@ -19,7 +19,7 @@
 #include "core/base/status_macros.h"
 #include "core/data/partition.h"
 #include "core/data/sources.h"
-#include "core/engine/gemm.h"
+#include "core/engine/kernel_target.h"
 #include "core/train/engine_trainer.h"
 #include "core/wire/messages.h"
 

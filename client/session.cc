@@ -13,6 +13,7 @@
 #include "core/base/status_macros.h"
 #include "core/crypto/sha256.h"
 #include "core/model/parameter_layout.h"
+#include "core/wire/device_memory.h"
 #include "core/wire/plan_bytes.h"
 #include "core/wire/serialize.h"
 
@@ -52,6 +53,18 @@ void SubtractPayload(absl::string_view codec, absl::string_view payload, absl::S
 int64_t HeldBytes(const SessionBuffers& buffers) {
   const size_t unused_floats = buffers.parameters.capacity() - buffers.parameters.size();
   return static_cast<int64_t>(buffers.transfer.capacity() + unused_floats * sizeof(float));
+}
+
+// A coordinator that knows the device's memory gives no such plan; one that is broken might.
+// `budget`: 0 without limit.
+absl::Status CheckMemory(const Plan& plan, int64_t num_examples, int64_t budget) {
+  if (budget == 0) return absl::OkStatus();
+  TERN_ASSIGN_OR_RETURN(const MemoryReport report, DescribeDeviceMemory(plan, num_examples));
+  const int64_t needed = report.peak_bytes();
+  if (needed <= budget) return absl::OkStatus();
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "the plan needs ", needed, " bytes of memory, ", needed - budget, " more than the budget of ",
+      budget, ": ", MemoryItemsText(LargestItems(report.Items(), 3))));
 }
 
 bool MayPass(const absl::Status& status) {
@@ -153,13 +166,7 @@ absl::Status Session::TakeMemory() {
                                                    lease_.model_bytes, " bytes, the plan's has ",
                                                    bytes.model));
   }
-  // A coordinator that knows the device's memory gives no such plan; one that is broken might.
-  const int64_t ram_bytes = options_.capabilities.ram_bytes;
-  const int64_t least = bytes.buffer() + layout.size * static_cast<int64_t>(sizeof(float));
-  if (ram_bytes > 0 && least > ram_bytes) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "the plan needs more than ", least, " bytes of memory, the device offers ", ram_bytes));
-  }
+  TERN_RETURN_IF_ERROR(CheckMemory(plan, parts_.dataset->size(), options_.capabilities.ram_bytes));
   SessionBuffers& buffers = *parts_.buffers;
   const auto transfer_bytes = static_cast<size_t>(bytes.buffer());
   const auto count = static_cast<size_t>(layout.size);

@@ -14,7 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "core/base/status_macros.h"
-#include "core/engine/gemm.h"
+#include "core/engine/kernel_target.h"
 #include "server/config/load_config.h"
 #include "server/server_app.h"
 

@@ -11,11 +11,15 @@
 #include "core/base/status_macros.h"
 #include "core/train/plan_cost.h"
 #include "core/wire/chunks.h"
+#include "core/wire/device_memory.h"
 #include "core/wire/plan_bytes.h"
 #include "server/device_cost.h"
 
 namespace tern::server {
 namespace {
+
+// Of what a plan's memory is made of, a refusal names so many.
+constexpr size_t kNamedItems = 3;
 
 // The most steps that go over no more than `examples`.
 int64_t StepsWithin(int64_t examples, int64_t num_examples, int64_t batch_size) {
@@ -61,9 +65,10 @@ struct Planner::Device {
     return FirstLacking(capabilities.codecs, candidate.stages) == nullptr &&
            FirstLacking(capabilities.layer_kinds, candidate.layer_kinds) == nullptr;
   }
+  // The trainer keeps the order of the examples.
+  int64_t OrderBytes() const { return num_examples * static_cast<int64_t>(sizeof(int32_t)); }
   int64_t PeakBytes(const Candidate& candidate) const {
-    // The trainer keeps the order of the examples.
-    return candidate.cost.peak_bytes() + num_examples * static_cast<int64_t>(sizeof(int32_t));
+    return candidate.cost.peak_bytes() + OrderBytes();
   }
   bool HasMemory(const Candidate& candidate) const {
     return capabilities.ram_bytes == 0 || PeakBytes(candidate) <= capabilities.ram_bytes;
@@ -78,7 +83,6 @@ struct Planner::Device {
 
 absl::StatusOr<Planner> Planner::Create(const Task& task) {
   Planner planner;
-  planner.train_ = task.train;
   planner.min_local_steps_ = task.adapt.min_local_steps;
   planner.deadline_ = task.round.deadline;
   for (size_t i = 0; i < task.adapt.widths.size(); ++i) {
@@ -86,9 +90,8 @@ absl::StatusOr<Planner> Planner::Create(const Task& task) {
     const SubmodelOptions options = {.rule = task.adapt.submodel, .width = task.adapt.widths[i]};
     TERN_ASSIGN_OR_RETURN(const Submodel submodel, MakeSubmodel(task.model, options));
     for (const std::string& codec : task.Codecs()) {
-      for (const int64_t batch_size : task.BatchSizes()) {
-        TERN_ASSIGN_OR_RETURN(Candidate candidate,
-                              MakeCandidate(task, submodel, codec, batch_size));
+      for (const TrainOptions& train : task.Trainings()) {
+        TERN_ASSIGN_OR_RETURN(Candidate candidate, MakeCandidate(task, submodel, codec, train));
         candidate.width_index = i;
         candidate.width = options.width;
         planner.candidates_.push_back(std::move(candidate));
@@ -101,20 +104,21 @@ absl::StatusOr<Planner> Planner::Create(const Task& task) {
 absl::StatusOr<Planner::Candidate> Planner::MakeCandidate(const Task& task,
                                                           const Submodel& submodel,
                                                           const std::string& codec,
-                                                          int64_t batch_size) {
+                                                          const TrainOptions& train) {
   TERN_ASSIGN_OR_RETURN(const compression::CodecSpec spec, compression::ParseCodec(codec));
   Candidate candidate = {.codec = codec,
                          .layer_kinds = LayerKinds(submodel.model),
-                         .batch_size = batch_size,
+                         .train = train,
                          .error_feedback = task.error_feedback && spec.LeavesOutCoordinates()};
   for (const compression::StageSpec& stage : spec.stages) candidate.stages.push_back(stage.name);
-  Plan plan = {.model = submodel.model,
-               .train = task.train,
-               .codec = codec,
-               .submodel = submodel.name,
-               .error_feedback = candidate.error_feedback};
-  plan.train.batch_size = batch_size;
+  const Plan plan = {.model = submodel.model,
+                     .train = train,
+                     .codec = codec,
+                     .submodel = submodel.name,
+                     .error_feedback = candidate.error_feedback};
   TERN_ASSIGN_OR_RETURN(candidate.cost, DeviceCost(plan, 0));
+  TERN_ASSIGN_OR_RETURN(const MemoryReport memory, DescribeDeviceMemory(plan, 0));
+  candidate.largest_items = LargestItems(memory.Items(), kNamedItems);
 
   TERN_ASSIGN_OR_RETURN(const PlanBytes bytes, CountPlanBytes(plan, *compression::MakeEncoder(spec),
                                                               candidate.cost.num_parameters));
@@ -141,16 +145,15 @@ std::variant<PlanChoice, Refusal> Planner::Choose(const CheckInRequest& request)
     if (shortened != nullptr || min_local_steps_ == 0 || affordable <= 0.0) continue;
     const auto examples =
         static_cast<int64_t>(affordable / static_cast<double>(candidate.cost.training_flops));
-    steps = StepsWithin(examples, device.num_examples, candidate.batch_size);
+    steps = StepsWithin(examples, device.num_examples, candidate.train.batch_size);
     if (steps >= min_local_steps_) shortened = &candidate;
   }
   if (shortened == nullptr) return Refuse(device);
   return MakeChoice(*shortened, TrainWith(*shortened, steps), device);
 }
 
-TrainOptions Planner::TrainWith(const Candidate& candidate, int64_t steps) const {
-  TrainOptions train = train_;
-  train.batch_size = candidate.batch_size;
+TrainOptions Planner::TrainWith(const Candidate& candidate, int64_t steps) {
+  TrainOptions train = candidate.train;
   if (steps > 0) train.max_local_steps = steps;
   return train;
 }
@@ -208,8 +211,13 @@ PlanChoice Planner::MakeChoice(const Candidate& candidate, const TrainOptions& t
 }
 
 std::string Planner::Describe(const Candidate& candidate) {
-  return absl::StrCat("width ", candidate.width, ", batch size ", candidate.batch_size, ", codec '",
-                      candidate.codec, "'");
+  const TrainOptions& train = candidate.train;
+  std::string text = absl::StrCat("width ", candidate.width, ", batch size ", train.batch_size);
+  if (train.micro_batch_size > 0 && train.micro_batch_size < train.batch_size) {
+    absl::StrAppend(&text, " in micro-batches of ", train.micro_batch_size);
+  }
+  if (train.memory == MemoryMode::kSmall) absl::StrAppend(&text, ", small memory");
+  return absl::StrCat(text, ", codec '", candidate.codec, "'");
 }
 
 Refusal Planner::Refuse(const Device& device) const {
@@ -238,14 +246,23 @@ Refusal Planner::Refuse(const Device& device) const {
   }
   if (fastest != nullptr) return RefuseSlow(*fastest, device);
   if (smallest == nullptr) return RefuseIncapable(device);
-  const bool lacks_memory = least_state == nullptr;
-  const Candidate& least = lacks_memory ? *smallest : *least_state;
+  if (least_state == nullptr) return RefuseSmall(*smallest, device);
+  return {.reason = RefusalReason::kDeviceTooSmall,
+          .message = absl::StrCat("the smallest plan (", Describe(*least_state), ") needs ",
+                                  least_state->state_bytes, " bytes of storage, the device offers ",
+                                  device.capabilities.storage_bytes)};
+}
+
+Refusal Planner::RefuseSmall(const Candidate& smallest, const Device& device) {
+  const int64_t needed = device.PeakBytes(smallest);
+  const int64_t offered = device.capabilities.ram_bytes;
+  std::vector<MemoryItem> items = smallest.largest_items;
+  items.push_back({"order of the examples", device.OrderBytes()});
   return {.reason = RefusalReason::kDeviceTooSmall,
           .message = absl::StrCat(
-              "the smallest plan (", Describe(least), ") needs ",
-              lacks_memory ? device.PeakBytes(least) : least.state_bytes, " bytes of ",
-              lacks_memory ? "memory" : "storage", ", the device offers ",
-              lacks_memory ? device.capabilities.ram_bytes : device.capabilities.storage_bytes)};
+              "the smallest plan (", Describe(smallest), ") needs ", needed,
+              " bytes of memory, the device offers ", offered, ", ", needed - offered,
+              " too few: ", MemoryItemsText(LargestItems(std::move(items), kNamedItems)))};
 }
 
 Refusal Planner::RefuseIncapable(const Device& device) const {

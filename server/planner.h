@@ -3,7 +3,8 @@
 //
 // Candidates are tried in this order, and the first that fits is taken: whole epochs before fewer
 // steps, then wide before narrow, then codecs in the order that the task lists them, then large
-// batches before small ones. What a device does not declare does not limit it.
+// batches before small ones, then micro-batches and memory modes in the order that the task lists
+// them. What a device does not declare does not limit it.
 #ifndef TERN_SERVER_PLANNER_H_
 #define TERN_SERVER_PLANNER_H_
 
@@ -17,6 +18,7 @@
 #include "core/model/cost.h"
 #include "core/model/model_spec.h"
 #include "core/model/submodel.h"
+#include "core/train/memory_report.h"
 #include "core/wire/messages.h"
 #include "server/task.h"
 
@@ -53,8 +55,9 @@ class Planner {
   static absl::StatusOr<Planner> Create(const Task& task);
 
   // The device's plan, or why there is none, with the numbers: DEVICE_TOO_SMALL names the least
-  // memory that any plan takes, TOO_SLOW the time and the energy of the fastest; NOT_CAPABLE what
-  // the device cannot encode or train. A pure function of the task and the request.
+  // memory that any plan takes and the largest of what it is made of, TOO_SLOW the time and the
+  // energy of the fastest; NOT_CAPABLE what the device cannot encode or train. A pure function of
+  // the task and the request.
   std::variant<PlanChoice, Refusal> Choose(const CheckInRequest& request) const;
 
   // The part of the round's deadline that a plan may take: a member may come for its lease up to a
@@ -69,9 +72,10 @@ class Planner {
     std::string codec;
     std::vector<std::string> stages;  // of the codec
     std::vector<LayerKind> layer_kinds;
-    int64_t batch_size = 0;
-    Cost cost;               // its memory without the examples' order
-    int64_t bytes_down = 0;  // with chunks
+    TrainOptions train;                     // whole epochs
+    Cost cost;                              // its memory without the examples' order
+    std::vector<MemoryItem> largest_items;  // of that memory
+    int64_t bytes_down = 0;                 // with chunks
     int64_t bytes_up = 0;
     int64_t state_bytes = 0;  // on the device between rounds
     bool error_feedback = false;
@@ -81,9 +85,10 @@ class Planner {
   Planner() = default;
 
   static absl::StatusOr<Candidate> MakeCandidate(const Task& task, const Submodel& submodel,
-                                                 const std::string& codec, int64_t batch_size);
+                                                 const std::string& codec,
+                                                 const TrainOptions& train);
   // The candidate's training; `steps`: 0 for whole epochs.
-  TrainOptions TrainWith(const Candidate& candidate, int64_t steps) const;
+  static TrainOptions TrainWith(const Candidate& candidate, int64_t steps);
   static double TrainingFlops(const Candidate& candidate, const TrainOptions& train,
                               const Device& device);
   static RoundEstimate Estimate(const Candidate& candidate, double flops, const Device& device);
@@ -95,10 +100,10 @@ class Planner {
   static std::string Describe(const Candidate& candidate);
   // Why no candidate fits.
   Refusal Refuse(const Device& device) const;
+  static Refusal RefuseSmall(const Candidate& smallest, const Device& device);
   Refusal RefuseIncapable(const Device& device) const;
   Refusal RefuseSlow(const Candidate& fastest, const Device& device) const;
 
-  TrainOptions train_;
   int64_t min_local_steps_ = 0;
   absl::Duration deadline_;
   std::vector<Candidate> candidates_;  // in the order in which they are tried

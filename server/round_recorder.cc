@@ -79,8 +79,9 @@ bool RoundRecorder::IsDue(uint64_t round) const {
 
 absl::StatusOr<std::optional<Evaluation>> RoundRecorder::EvaluateIfDue(const RoundRecord& record) {
   if (!IsDue(record.round)) return std::nullopt;
-  TERN_ASSIGN_OR_RETURN(const Evaluation evaluation,
-                        Evaluate(options_.model, record.model->parameters, *options_.test, pool_));
+  TERN_ASSIGN_OR_RETURN(
+      const Evaluation evaluation,
+      Evaluate(options_.model, record.model->parameters, *options_.test, pool_, options_.loss));
   return evaluation;
 }
 

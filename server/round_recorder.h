@@ -18,6 +18,7 @@
 #include "core/base/mutex.h"
 #include "core/base/thread_pool.h"
 #include "core/data/dataset.h"
+#include "core/engine/loss.h"
 #include "core/model/model_spec.h"
 #include "server/round_record.h"
 #include "server/run_report.h"
@@ -30,6 +31,7 @@ class RoundRecorder final : public RoundObserver {
  public:
   struct Options {
     ModelSpec model;
+    LossOptions loss;  // of evaluations
     int64_t num_rounds = 0;
     int64_t evaluate_every = 0;     // rounds; the last round is evaluated too; 0: never
     const Dataset* test = nullptr;  // may be null if evaluate_every is 0

@@ -13,7 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "core/base/files.h"
 #include "core/base/status_macros.h"
-#include "core/engine/gemm.h"
+#include "core/engine/kernel_target.h"
 #include "core/train/evaluator.h"
 #include "server/report/html_report.h"
 
@@ -70,6 +70,7 @@ ServerApp::ServerApp(Options options, std::unique_ptr<Dataset> test)
       started_at_(clock_.Now()),
       test_(std::move(test)),
       recorder_({.model = options_.config.task.model,
+                 .loss = options_.config.task.train.loss,
                  .num_rounds = options_.config.task.num_rounds,
                  .evaluate_every = options_.config.evaluate_every,
                  .test = test_.get(),

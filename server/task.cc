@@ -1,11 +1,14 @@
 #include "server/task.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "compression/codec.h"
 #include "core/base/status_macros.h"
+#include "core/engine/loss.h"
+#include "core/engine/trained_parameters.h"
 #include "core/model/parameter_layout.h"
 #include "core/model/submodel.h"
 
@@ -17,6 +20,7 @@ constexpr int64_t kMaxCohort = 1'000'000;
 constexpr int64_t kMaxRounds = 1'000'000'000;
 constexpr size_t kMaxWidths = 16;
 constexpr size_t kMaxCodecs = 16;  // besides codec.up
+constexpr size_t kMaxMicroBatchSizes = 16;
 // All are tried for a device that none fits.
 constexpr size_t kMaxCandidates = 1024;
 
@@ -68,6 +72,14 @@ absl::Status ValidateModel(const Task& task, int64_t num_parameters) {
   return absl::OkStatus();
 }
 
+absl::Status ValidateTrain(const Task& task, const ParameterLayout& layout) {
+  const TrainOptions& train = task.train;
+  TERN_RETURN_IF_ERROR(InField("train.loss", ValidateLossOptions(train.loss)));
+  TERN_RETURN_IF_ERROR(
+      InField("train.update", FindTrainedParameters(task.model, layout, train.scope).status()));
+  return InField("train", ValidateTrainOptions(train));
+}
+
 absl::Status ValidateCodec(absl::string_view field, const std::string& text,
                            int64_t num_parameters) {
   const auto codec = compression::ParseCodec(text);
@@ -105,6 +117,30 @@ absl::Status ValidateWidths(const Task& task) {
   return absl::OkStatus();
 }
 
+absl::Status ValidateMemory(const AdaptOptions& adapt) {
+  const std::vector<MemoryMode>& modes = adapt.memory;
+  const bool known = std::all_of(modes.begin(), modes.end(), [](MemoryMode mode) {
+    return mode == MemoryMode::kFast || mode == MemoryMode::kSmall;
+  });
+  const bool distinct = modes.size() < 2 || (modes.size() == 2 && modes[0] != modes[1]);
+  if (!known || !distinct) {
+    const auto number = [](std::string* text, MemoryMode mode) {
+      absl::StrAppend(text, static_cast<int32_t>(mode));
+    };
+    return FieldError("adapt.memory", absl::StrCat("[", absl::StrJoin(modes, ", ", number), "]"),
+                      "1 (fast) and 2 (small), each at most once");
+  }
+  if (adapt.micro_batch_sizes.size() > kMaxMicroBatchSizes) {
+    return FieldError("adapt.micro_batch_sizes",
+                      absl::StrCat("a list of ", adapt.micro_batch_sizes.size()),
+                      absl::StrCat("at most ", kMaxMicroBatchSizes));
+  }
+  for (const int64_t size : adapt.micro_batch_sizes) {
+    TERN_RETURN_IF_ERROR(CheckRange("adapt.micro_batch_sizes", size, 1, kMaxBatchSize));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ValidateAdapt(const Task& task, int64_t num_parameters) {
   const AdaptOptions& adapt = task.adapt;
   TERN_RETURN_IF_ERROR(ValidateWidths(task));
@@ -119,12 +155,13 @@ absl::Status ValidateAdapt(const Task& task, int64_t num_parameters) {
   for (const std::string& codec : adapt.codecs) {
     TERN_RETURN_IF_ERROR(ValidateCodec("adapt.codecs", codec, num_parameters));
   }
+  TERN_RETURN_IF_ERROR(ValidateMemory(adapt));
   const size_t codecs = task.Codecs().size();
-  const size_t batch_sizes = task.BatchSizes().size();
-  if (adapt.widths.size() * codecs * batch_sizes <= kMaxCandidates) return absl::OkStatus();
+  const size_t trainings = task.Trainings().size();
+  if (adapt.widths.size() * codecs * trainings <= kMaxCandidates) return absl::OkStatus();
   return FieldError("adapt",
-                    absl::StrCat(adapt.widths.size(), " widths x ", codecs, " codecs x ",
-                                 batch_sizes, " batch sizes"),
+                    absl::StrCat(adapt.widths.size(), " widths x ", codecs, " codecs x ", trainings,
+                                 " kinds of batches"),
                     absl::StrCat("at most ", kMaxCandidates, " plans in all"));
 }
 
@@ -149,6 +186,28 @@ std::vector<int64_t> Task::BatchSizes() const {
   return sizes;
 }
 
+std::vector<TrainOptions> Task::Trainings() const {
+  std::vector<int64_t> micro_batch_sizes = {train.micro_batch_size};
+  micro_batch_sizes.insert(micro_batch_sizes.end(), adapt.micro_batch_sizes.begin(),
+                           adapt.micro_batch_sizes.end());
+  std::vector<MemoryMode> modes = adapt.memory;
+  if (modes.empty()) modes = {train.memory};
+  std::vector<TrainOptions> trainings;
+  for (const int64_t batch_size : BatchSizes()) {
+    for (size_t i = 0; i < micro_batch_sizes.size(); ++i) {
+      // The batch at once has been tried.
+      if (i > 0 && micro_batch_sizes[i] >= batch_size) continue;
+      for (const MemoryMode mode : modes) {
+        trainings.push_back(train);
+        trainings.back().batch_size = batch_size;
+        trainings.back().micro_batch_size = std::min(micro_batch_sizes[i], batch_size);
+        trainings.back().memory = mode;
+      }
+    }
+  }
+  return trainings;
+}
+
 int64_t Task::MinAvailable() const {
   return round.min_available > 0 ? round.min_available : round.cohort_size;
 }
@@ -169,7 +228,7 @@ absl::Status ValidateTask(const Task& task) {
   const auto layout = MakeParameterLayout(task.model);
   TERN_RETURN_IF_ERROR(InField("model", layout.status()));
   TERN_RETURN_IF_ERROR(ValidateModel(task, layout->size));
-  TERN_RETURN_IF_ERROR(InField("train", ValidateTrainOptions(task.train)));
+  TERN_RETURN_IF_ERROR(ValidateTrain(task, *layout));
   TERN_RETURN_IF_ERROR(ValidateCodec("codec.up", task.codec_up, layout->size));
   TERN_RETURN_IF_ERROR(ValidateAdapt(task, layout->size));
   if (!(task.max_update_abs > 0.0f && task.max_update_abs <= 1e6f)) {

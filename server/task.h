@@ -31,9 +31,11 @@ struct RoundOptions {
 struct AdaptOptions {
   std::vector<double> widths = {1.0};  // shares of the hidden channels, descending, above 0
   SubmodelRule submodel = SubmodelRule::kHeteroFl;
-  int64_t min_batch_size = 0;       // halved down to this; 0: train.batch_size is fixed
-  int64_t min_local_steps = 0;      // 0: whole epochs only
-  std::vector<std::string> codecs;  // tried after codec_up
+  int64_t min_batch_size = 0;              // halved down to this; 0: train.batch_size is fixed
+  int64_t min_local_steps = 0;             // 0: whole epochs only
+  std::vector<std::string> codecs;         // tried after codec_up
+  std::vector<MemoryMode> memory;          // tried in this order; empty: train.memory
+  std::vector<int64_t> micro_batch_sizes;  // tried after train.micro_batch_size
 };
 
 struct Task {
@@ -58,6 +60,10 @@ struct Task {
   std::vector<std::string> Codecs() const;
   // train.batch_size, and halves of it down to adapt.min_batch_size.
   std::vector<int64_t> BatchSizes() const;
+  // `train`, cut down for less memory in every way that adapt allows, in the order in which a
+  // device's plan is looked for: by batch size, then micro-batch size, then memory mode. A
+  // micro-batch is at most the batch.
+  std::vector<TrainOptions> Trainings() const;
   // Devices that must have checked in before a round opens.
   int64_t MinAvailable() const;
   aggregation::AggregatorLimits Limits(int64_t num_parameters) const;

@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "CLI/CLI.hpp"
-#include "core/engine/gemm.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "core/engine/kernel_target.h"
 #include "simulation/plan_command.h"
 #include "simulation/report_command.h"
 #include "simulation/run_command.h"
@@ -42,9 +44,24 @@ CLI::App* AddPlan(CLI::App& app, tern::simulation::PlanCommand& command) {
   CLI::App* plan = app.add_subcommand(
       "plan", "Shows what a round would cost each class of devices; trains nothing");
   AddConfigOptions(*plan, command.config, command.overrides);
+  plan->add_option_function<std::string>(
+          "--memory",
+          [&command](const std::string& file) {
+            command.memory = true;
+            command.memory_svg = file;
+          },
+          "Shows what the memory of each plan is made of, step by step; draws it into a FILE.svg, "
+          "too, if one is given")
+      ->expected(0, 1)
+      ->type_name("[FILE.svg]")
+      ->check([](const std::string& file) {
+        const bool ends_well = file.empty() || absl::EndsWith(file, ".svg");
+        return ends_well ? "" : absl::StrCat("the drawing is an SVG file, give it a name in .svg");
+      });
   plan->footer(
       "Examples:\n"
       "  tern-sim plan simulation/configs/quickstart.yaml\n"
+      "  tern-sim plan simulation/configs/quickstart.yaml --memory memory.svg\n"
       "  tern-sim plan my.yaml --set 'task.adapt.widths=[1, 0.5, 0.25]' "
       "--set task.round.deadline_s=60");
   return plan;

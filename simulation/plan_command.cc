@@ -11,13 +11,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "core/base/files.h"
 #include "core/base/status_macros.h"
 #include "core/data/sources.h"
 #include "core/model/cost.h"
 #include "server/planner.h"
 #include "server/run_report.h"
-#include "simulation/device_capabilities.h"
-#include "simulation/population.h"
+#include "simulation/memory_drawing.h"
+#include "simulation/memory_svg.h"
 
 namespace tern::simulation {
 namespace {
@@ -88,7 +89,7 @@ void AddPlan(const server::PlanChoice& plan, const CheckInRequest& request, absl
   const Capabilities& device = request.capabilities;
   const std::array<std::string, kNumColumns - kPlanColumn> above = {
       absl::StrCat(plan.width),
-      absl::StrCat(plan.train.batch_size),
+      BatchText(plan.train),
       plan.codec,
       StepsText(plan.train, request.num_examples),
       server::FormatBytes(estimate.peak_bytes),
@@ -112,22 +113,17 @@ void AddPlan(const server::PlanChoice& plan, const CheckInRequest& request, absl
   std::copy(below.begin(), below.end(), entry.below.begin() + kPlanColumn);
 }
 
-Entry MakeEntry(const server::Planner& planner, const server::Task& task, const DeviceClass& device,
-                int64_t num_examples) {
-  const DeviceProfile& profile = device.profile;
-  const CheckInRequest request = {
-      .capabilities = DeclaredCapabilities(profile, FullBatteryJoules(profile.battery)),
-      .num_examples = num_examples};
+Entry MakeEntry(const ClassPlan& plan, absl::Duration deadline) {
+  const DeviceProfile& profile = plan.device.profile;
   Entry entry;
-  entry.above[0] = profile.name.empty() ? device.name : profile.name;
+  entry.above[0] = profile.name.empty() ? plan.device.name : profile.name;
   entry.below[0] = absl::StrCat(" ", profile.network.name);
   entry.above[1] = SizeText(profile.ram_bytes);
-  entry.below[1] = absl::StrCat(device.num_clients);
-  const std::variant<server::PlanChoice, Refusal> choice = planner.Choose(request);
-  if (const auto* refusal = std::get_if<Refusal>(&choice)) {
+  entry.below[1] = absl::StrCat(plan.device.num_clients);
+  if (const auto* refusal = std::get_if<Refusal>(&plan.answer)) {
     entry.refusal = absl::StrCat("refused: ", refusal->message);
   } else {
-    AddPlan(std::get<server::PlanChoice>(choice), request, task.round.deadline, entry);
+    AddPlan(std::get<server::PlanChoice>(plan.answer), plan.request, deadline, entry);
   }
   return entry;
 }
@@ -204,17 +200,11 @@ class Table {
 
 }  // namespace
 
-absl::StatusOr<std::string> DescribePlans(const server::LoadedConfig& config,
-                                          int64_t num_examples) {
-  const server::Task& task = config.task;
-  TERN_ASSIGN_OR_RETURN(const Population population,
-                        Population::Create(config.population, config.num_clients, config.seed));
-  TERN_ASSIGN_OR_RETURN(const server::Planner planner, server::Planner::Create(task));
+absl::StatusOr<std::string> DescribePlans(const server::Task& task,
+                                          absl::Span<const ClassPlan> plans, int64_t num_examples) {
   TERN_ASSIGN_OR_RETURN(const Cost cost, CountCost(task.model));
   std::vector<Entry> entries;
-  for (const DeviceClass& device : population.classes()) {
-    entries.push_back(MakeEntry(planner, task, device, num_examples));
-  }
+  for (const ClassPlan& plan : plans) entries.push_back(MakeEntry(plan, task.round.deadline));
   return absl::StrFormat(
       "Task '%s': %s, %d parameters, deadline %s, of which a plan may take %s.\n"
       "A device has %d examples (the mean), trains for %d epoch%s, and its battery is full.\n\n%s",
@@ -224,15 +214,30 @@ absl::StatusOr<std::string> DescribePlans(const server::LoadedConfig& config,
       Table(std::move(entries)).ToString());
 }
 
+absl::Status ShowMemory(const server::Task& task, absl::Span<const ClassPlan> plans,
+                        const std::string& svg) {
+  TERN_ASSIGN_OR_RETURN(const std::vector<PlanMemory> memories, DescribeMemoryOfPlans(task, plans));
+  if (memories.empty()) {
+    return absl::FailedPreconditionError("no class gets a plan whose memory could be shown");
+  }
+  for (const PlanMemory& memory : memories) std::printf("\n%s", MemoryText(memory).c_str());
+  if (svg.empty()) return absl::OkStatus();
+  TERN_RETURN_IF_ERROR(WriteFileAtomically(svg, MemorySvg(memories)));
+  std::printf("\n%s written\n", svg.c_str());
+  return absl::OkStatus();
+}
+
 absl::Status ShowPlans(const PlanCommand& command) {
   TERN_ASSIGN_OR_RETURN(const server::LoadedConfig config,
                         server::LoadConfig(command.config, command.overrides));
   TERN_ASSIGN_OR_RETURN(const std::unique_ptr<Dataset> train,
                         LoadDataset(config.data, Split::kTrain));
   const int64_t num_examples = std::max(int64_t{1}, train->size() / config.num_clients);
-  TERN_ASSIGN_OR_RETURN(const std::string plans, DescribePlans(config, num_examples));
-  std::printf("%s", plans.c_str());
-  return absl::OkStatus();
+  TERN_ASSIGN_OR_RETURN(const std::vector<ClassPlan> plans, ChoosePlans(config, num_examples));
+  TERN_ASSIGN_OR_RETURN(const std::string text, DescribePlans(config.task, plans, num_examples));
+  std::printf("%s", text.c_str());
+  if (!command.memory) return absl::OkStatus();
+  return ShowMemory(config.task, plans, command.memory_svg);
 }
 
 }  // namespace tern::simulation

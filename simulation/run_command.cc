@@ -11,7 +11,7 @@
 #include "core/base/status_macros.h"
 #include "core/data/partition.h"
 #include "core/data/sources.h"
-#include "core/engine/gemm.h"
+#include "core/engine/kernel_target.h"
 #include "server/config/load_config.h"
 #include "server/report/html_report.h"
 #include "server/run_report.h"

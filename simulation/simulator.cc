@@ -107,9 +107,9 @@ absl::StatusOr<SimulatedRound> Simulator::RunRound() {
   result.training_time = wall.Now() - started;
   const auto round = static_cast<int64_t>(result.record.round);
   if (options_.evaluate_every > 0 && (round % options_.evaluate_every == 0 || finished())) {
-    TERN_ASSIGN_OR_RETURN(
-        result.evaluation,
-        Evaluate(options_.task.model, result.record.model->parameters, *test_, pool_));
+    TERN_ASSIGN_OR_RETURN(result.evaluation,
+                          Evaluate(options_.task.model, result.record.model->parameters, *test_,
+                                   pool_, options_.task.train.loss));
   }
   return result;
 }

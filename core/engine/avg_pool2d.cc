@@ -13,7 +13,11 @@ float Share(const LayerShape& shape) {
 }  // namespace
 
 // One row of the image.
-int64_t AvgPool2dWorkspaceFloats(const LayerShape& shape, int64_t /*batch_size*/) {
+int64_t AvgPool2dForwardWorkspaceFloats(const LayerShape& shape, int64_t /*batch_size*/) {
+  return shape.in_width;
+}
+int64_t AvgPool2dBackwardWorkspaceFloats(const LayerShape& shape, int64_t /*batch_size*/,
+                                         const BackwardWork& /*work*/) {
   return shape.in_width;
 }
 

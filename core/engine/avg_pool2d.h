@@ -8,7 +8,9 @@
 
 namespace tern {
 
-int64_t AvgPool2dWorkspaceFloats(const LayerShape& shape, int64_t batch_size);
+int64_t AvgPool2dForwardWorkspaceFloats(const LayerShape& shape, int64_t batch_size);
+int64_t AvgPool2dBackwardWorkspaceFloats(const LayerShape& shape, int64_t batch_size,
+                                         const BackwardWork& work);
 void AvgPool2dForward(const LayerShape& shape, const ForwardCall& call);
 void AvgPool2dBackward(const LayerShape& shape, const BackwardCall& call);
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "core/engine/depthwise_convolution.h"
 #include "core/engine/direct_convolution.h"
 #include "core/engine/elementwise.h"
 #include "core/engine/gemm.h"
@@ -15,16 +14,6 @@ namespace {
 
 // Columns take at most 640 KiB unless one output row needs more.
 constexpr int64_t kMaxColumnFloats = 160 * 1024;
-
-// Channels of an example lie group by group: to everything below, a layer with groups is one
-// without that has as many times the examples. Those of one group have every groups-th of them.
-LayerShape GroupShape(const LayerShape& shape) {
-  LayerShape group = shape;
-  group.in_channels /= shape.groups;
-  group.out_channels /= shape.groups;
-  group.groups = 1;
-  return group;
-}
 
 // The columns are the image as it lies.
 bool IsPointwise(const LayerShape& shape) {
@@ -49,6 +38,13 @@ struct Chunks {
     max_pixels = DivideRoundingUp(out_height, count) * shape.out_width;
   }
   int64_t Start(int64_t chunk) const { return out_height * chunk / count; }
+  // What the product for the weight's gradient needs, of high chunks and of low ones.
+  int64_t WeightGradientFloats(int64_t channels) const {
+    const int64_t min_pixels =
+        out_height / count * (max_pixels / DivideRoundingUp(out_height, count));
+    return std::max(GemmWorkspaceFloats(channels, patch, max_pixels, false, true),
+                    GemmWorkspaceFloats(channels, patch, min_pixels, false, true));
+  }
 };
 
 struct Workspace {
@@ -85,7 +81,7 @@ void ForEachChunk(const LayerShape& shape, const Chunks& chunks, const Body& bod
 }
 
 // The columns' gradient is W^T dY; each of its elements is added to the pixel it was copied from.
-void InputGradient(const LayerShape& layer, const BackwardCall& call) {
+void InputGradientByColumns(const LayerShape& layer, const BackwardCall& call) {
   const LayerShape shape = GroupShape(layer);
   const Chunks chunks(shape);
   const Workspace workspace = Divide(shape, chunks, call.workspace);
@@ -95,13 +91,20 @@ void InputGradient(const LayerShape& layer, const BackwardCall& call) {
     float* input_gradient = call.input_gradient + image * shape.in_elements();
     float* columns = IsPointwise(shape) ? input_gradient : workspace.columns;
     if (!IsPointwise(shape)) Fill(0.0f, PaddedImage(shape).Floats(), workspace.padded);
-    ForEachChunk(
-        shape, chunks, [&](int64_t first_row, int64_t rows, int64_t pixels, int64_t offset) {
-          Gemm(chunks.patch, pixels, shape.out_channels, shape.factor, {weight, chunks.patch, true},
-               {gradient + offset, shape.out_plane()}, 0.0f, columns, pixels, workspace.gemm);
-          if (IsPointwise(shape)) return;
-          AddColumnsToPaddedImage(shape, columns, first_row, rows, workspace.padded);
-        });
+    ForEachChunk(shape, chunks,
+                 [&](int64_t first_row, int64_t rows, int64_t pixels, int64_t offset) {
+                   Gemm({.m = chunks.patch,
+                         .n = pixels,
+                         .k = shape.out_channels,
+                         .alpha = shape.factor,
+                         .a = {weight, chunks.patch, true},
+                         .b = {gradient + offset, shape.out_plane()},
+                         .c = columns,
+                         .c_stride = pixels},
+                        workspace.gemm);
+                   if (IsPointwise(shape)) return;
+                   AddColumnsToPaddedImage(shape, columns, first_row, rows, workspace.padded);
+                 });
     if (!IsPointwise(shape)) UnpadImage(shape, workspace.padded, input_gradient);
   }
 }
@@ -120,19 +123,30 @@ void ForEachColumns(const LayerShape& shape, const Chunks& chunks, const Workspa
 }
 
 // dW = the sum over examples of dY columns^T.
-void WeightGradient(const LayerShape& layer, const BackwardCall& call) {
+void WeightGradientByColumns(const LayerShape& layer, const BackwardCall& call) {
   const LayerShape shape = GroupShape(layer);
   const Chunks chunks(shape);
   const Workspace workspace = Divide(shape, chunks, call.workspace);
   for (int64_t image = 0; image < call.count * layer.groups; ++image) {
+    const int64_t first_channel = image % layer.groups * shape.out_channels;
+    const int64_t channels =
+        std::min(shape.out_channels, call.sink.weight_channels - first_channel);
+    if (channels <= 0) continue;
     const float* gradient = call.output_gradient + image * shape.out_elements();
-    float* sink = call.sink.weight + image % layer.groups * shape.out_channels * chunks.patch;
+    float* sink = call.sink.weight + first_channel * chunks.patch;
     bool accumulate = call.sink.accumulate || image >= layer.groups;
     ForEachColumns(shape, chunks, workspace, call.input + image * shape.in_elements(),
                    [&](const float* columns, int64_t pixels, int64_t offset) {
-                     Gemm(shape.out_channels, chunks.patch, pixels, shape.factor * call.sink.scale,
-                          {gradient + offset, shape.out_plane()}, {columns, pixels, true},
-                          accumulate ? 1.0f : 0.0f, sink, chunks.patch, workspace.gemm);
+                     Gemm({.m = channels,
+                           .n = chunks.patch,
+                           .k = pixels,
+                           .alpha = shape.factor * call.sink.scale,
+                           .a = {gradient + offset, shape.out_plane()},
+                           .b = {columns, pixels, true},
+                           .accumulate = accumulate,
+                           .c = sink,
+                           .c_stride = chunks.patch},
+                          workspace.gemm);
                      accumulate = true;
                    });
   }
@@ -145,15 +159,18 @@ void ForwardByColumns(const LayerShape& layer, const ForwardCall& call) {
   for (int64_t image = 0; image < call.count * layer.groups; ++image) {
     const int64_t first_channel = image % layer.groups * shape.out_channels;
     float* output = call.output + image * shape.out_elements();
-    for (int64_t channel = 0; channel < shape.out_channels; ++channel) {
-      Fill(shape.factor * call.bias[first_channel + channel], shape.out_plane(),
-           output + channel * shape.out_plane());
-    }
     ForEachColumns(shape, chunks, workspace, call.input + image * shape.in_elements(),
                    [&](const float* columns, int64_t pixels, int64_t offset) {
-                     Gemm(shape.out_channels, pixels, chunks.patch, shape.factor,
-                          {call.weight + first_channel * chunks.patch, chunks.patch},
-                          {columns, pixels}, 1.0f, output + offset, shape.out_plane(),
+                     Gemm({.m = shape.out_channels,
+                           .n = pixels,
+                           .k = chunks.patch,
+                           .alpha = shape.factor,
+                           .a = {call.weight + first_channel * chunks.patch, chunks.patch},
+                           .b = {columns, pixels},
+                           .row_bias = call.bias + first_channel,
+                           .activation = call.activation,
+                           .c = output + offset,
+                           .c_stride = shape.out_plane()},
                           workspace.gemm);
                    });
   }
@@ -172,114 +189,50 @@ void BiasGradient(const LayerShape& shape, const BackwardCall& call) {
   }
 }
 
-int64_t DirectImageFloats(const LayerShape& shape) {
-  return PaddedImage(shape).Floats() + DirectSlackFloats(shape);
-}
-
-// The workspace of a direct convolution: its kernels in the order of their use, a padded image.
-struct DirectWorkspace {
-  float* kernels;
-  float* padded;
-
-  DirectWorkspace(const LayerShape& shape, absl::Span<float> workspace)
-      : kernels(workspace.data()),
-        padded(kernels + RoundUp(PackedKernelFloats(shape), kArenaAlignmentFloats)) {}
-  static int64_t Floats(const LayerShape& shape) {
-    return RoundUp(PackedKernelFloats(shape), kArenaAlignmentFloats) +
-           std::max(DirectImageFloats(shape), DirectImageFloats(InputGradientShape(shape)));
-  }
-};
-
-// How many of `count` images can be read where they lie: what is behind an image is read, never
-// used, and must be finite, as the next images are.
-int64_t ImagesInPlace(const LayerShape& shape, int64_t count) {
-  if (shape.padding > 0) return 0;
-  const int64_t needed = DivideRoundingUp(DirectSlackFloats(shape), shape.in_elements());
-  return std::max(count - needed, int64_t{0});
-}
-
-// `first`: nothing of a padded image of this shape is in `padded` yet.
-void PadWithSlack(const LayerShape& shape, const float* image, bool first, float* padded) {
-  if (first) Fill(0.0f, DirectImageFloats(shape), padded);
-  ReplacePaddedImage(shape, image, padded);
-}
-
-// output [count, out, h', w'] of images [count, in, h, w].
-void ConvolveEach(const LayerShape& shape, const float* images, int64_t count, const float* bias,
-                  const DirectWorkspace& workspace, float* output) {
-  const int64_t in_place = ImagesInPlace(shape, count);
-  for (int64_t example = 0; example < count; ++example) {
-    const float* image = images + example * shape.in_elements();
-    if (example >= in_place) PadWithSlack(shape, image, example == in_place, workspace.padded);
-    ConvolveDirectly(shape, example < in_place ? image : workspace.padded, workspace.kernels, bias,
-                     output + example * shape.out_elements());
-  }
-}
-
-void DirectForward(const LayerShape& shape, const ForwardCall& call) {
-  const DirectWorkspace workspace(shape, call.workspace);
-  PackKernels(shape, call.weight, workspace.kernels);
-  ConvolveEach(shape, call.input, call.count, call.bias, workspace, call.output);
-}
-
-void DirectInputGradient(const LayerShape& shape, const BackwardCall& call) {
-  const DirectWorkspace workspace(shape, call.workspace);
-  PackMirroredKernels(shape, call.weight, workspace.kernels);
-  ConvolveEach(InputGradientShape(shape), call.output_gradient, call.count, nullptr, workspace,
-               call.input_gradient);
-}
-
-void DirectWeightGradients(const LayerShape& shape, const BackwardCall& call) {
-  const DirectWorkspace workspace(shape, call.workspace);
-  const GradientSink& sink = call.sink;
-  const int64_t in_place = ImagesInPlace(shape, call.count);
-  if (in_place > 0) {
-    DirectWeightGradient(shape, call.input, call.output_gradient, in_place, sink.scale,
-                         sink.accumulate, sink.weight);
-  }
-  for (int64_t example = in_place; example < call.count; ++example) {
-    PadWithSlack(shape, call.input + example * shape.in_elements(), example == in_place,
-                 workspace.padded);
-    DirectWeightGradient(shape, workspace.padded,
-                         call.output_gradient + example * shape.out_elements(), 1, sink.scale,
-                         sink.accumulate || example > 0, sink.weight);
-  }
-}
-
 }  // namespace
 
-int64_t Conv2dWorkspaceFloats(const LayerShape& layer, int64_t /*batch_size*/) {
-  if (IsDepthwiseConvolution(layer)) return DepthwiseWorkspaceFloats(layer);
-  const int64_t direct = IsDirectConvolution(layer) ? DirectWorkspace::Floats(layer) : 0;
-  if (IsDirectInputGradient(layer)) return direct;
+int64_t Conv2dForwardWorkspaceFloats(const LayerShape& layer, int64_t batch_size) {
+  if (IsDirectConvolution(layer)) return DirectForwardWorkspaceFloats(layer, batch_size);
   const LayerShape shape = GroupShape(layer);
   const Chunks chunks(shape);
-  return std::max(
-      direct,
-      PaddedFloats(shape) + ColumnFloats(shape, chunks) +
-          std::max({GemmWorkspaceFloats(shape.out_channels, chunks.max_pixels, chunks.patch),
-                    GemmWorkspaceFloats(chunks.patch, chunks.max_pixels, shape.out_channels),
-                    GemmWorkspaceFloats(shape.out_channels, chunks.patch, chunks.max_pixels)}));
+  return PaddedFloats(shape) + ColumnFloats(shape, chunks) +
+         GemmWorkspaceFloats(shape.out_channels, chunks.max_pixels, chunks.patch, false, false);
+}
+
+int64_t Conv2dBackwardWorkspaceFloats(const LayerShape& layer, int64_t batch_size,
+                                      const BackwardWork& work) {
+  const LayerShape shape = GroupShape(layer);
+  const Chunks chunks(shape);
+  const int64_t columns = PaddedFloats(shape) + ColumnFloats(shape, chunks);
+  int64_t floats = 0;
+  if (work.input_gradient) {
+    floats = IsDirectInputGradient(layer)
+                 ? DirectInputGradientWorkspaceFloats(layer, batch_size)
+                 : columns + GemmWorkspaceFloats(chunks.patch, chunks.max_pixels,
+                                                 shape.out_channels, true, false);
+  }
+  if (work.weight_channels > 0) {
+    floats = std::max(floats, IsDirectWeightGradient(layer)
+                                  ? DirectWeightGradientWorkspaceFloats(layer, batch_size)
+                                  : columns + chunks.WeightGradientFloats(std::min(
+                                                  shape.out_channels, work.weight_channels)));
+  }
+  return floats;
 }
 
 void Conv2dForward(const LayerShape& shape, const ForwardCall& call) {
-  if (IsDepthwiseConvolution(shape)) return DepthwiseForward(shape, call);
-  if (IsDirectConvolution(shape)) return DirectForward(shape, call);
-  ForwardByColumns(shape, call);
+  (IsDirectConvolution(shape) ? DirectForward : ForwardByColumns)(shape, call);
 }
 
 void Conv2dBackward(const LayerShape& shape, const BackwardCall& call) {
-  const bool depthwise = IsDepthwiseConvolution(shape);
   // First: the sink may be the weight itself.
   if (call.input_gradient != nullptr) {
-    (depthwise                      ? DepthwiseInputGradient
-     : IsDirectInputGradient(shape) ? DirectInputGradient
-                                    : InputGradient)(shape, call);
+    (IsDirectInputGradient(shape) ? DirectInputGradient : InputGradientByColumns)(shape, call);
   }
-  (depthwise                    ? DepthwiseWeightGradient
-   : IsDirectConvolution(shape) ? DirectWeightGradients
-                                : WeightGradient)(shape, call);
-  BiasGradient(shape, call);
+  if (call.sink.weight != nullptr) {
+    (IsDirectWeightGradient(shape) ? DirectWeightGradient : WeightGradientByColumns)(shape, call);
+  }
+  if (call.sink.bias != nullptr) BiasGradient(shape, call);
 }
 
 }  // namespace tern

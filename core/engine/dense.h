@@ -6,7 +6,9 @@
 
 namespace tern {
 
-int64_t DenseWorkspaceFloats(const LayerShape& shape, int64_t batch_size);
+int64_t DenseForwardWorkspaceFloats(const LayerShape& shape, int64_t batch_size);
+int64_t DenseBackwardWorkspaceFloats(const LayerShape& shape, int64_t batch_size,
+                                     const BackwardWork& work);
 void DenseForward(const LayerShape& shape, const ForwardCall& call);
 // dX = dY W; dW = dY^T X; db = the column sums of dY.
 void DenseBackward(const LayerShape& shape, const BackwardCall& call);

@@ -1,8 +1,7 @@
-// Convolutions with few channels, computed from the image where it lies: no columns (im2col) are
-// written, which for few output channels cost more than the products they are for.
+// Convolutions with few channels a group, computed from the image where it lies: no columns
+// (im2col) are written, which for few channels cost more than the products they are for.
 //
-// All functions take an image in its padding as PadImage writes it, with
-// DirectSlackFloats finite floats after its end. Order of sums: fixed by shape and kernel target.
+// Order of sums: fixed by shape, number of examples and kernel target.
 #ifndef TERN_CORE_ENGINE_DIRECT_CONVOLUTION_H_
 #define TERN_CORE_ENGINE_DIRECT_CONVOLUTION_H_
 
@@ -12,39 +11,31 @@
 
 namespace tern {
 
-// Whether this is the way to compute a layer and the gradient of its weight: stride 1, no groups,
-// no dilation, padding below the kernel's size, kernels of 3 or 5, and so few channels that caches
-// hold what an output channel reads.
-bool IsDirectConvolution(const LayerShape& shape);
+// Whether this is the way to compute a layer: strides 1 and 2, kernels of 3 or 5 (depthwise also
+// 7), and so few channels a group that caches hold what an output channel reads.
+bool IsDirectConvolution(const LayerShape& layer);
 
 // Whether it is the way to compute the gradient of the layer's input as well. That visits every
 // element of the input, where columns come from the outputs only: without padding, which makes
 // these fewer, columns win from a few output channels on.
-bool IsDirectInputGradient(const LayerShape& shape);
+bool IsDirectInputGradient(const LayerShape& layer);
 
-// The layer whose forward pass, without bias and with the kernels that PackMirroredKernels writes,
-// takes the gradient of `shape`'s output to that of its input.
-LayerShape InputGradientShape(const LayerShape& shape);
+// The same of its weight. Summing the lanes of an element of the gradient costs as much as some ten
+// vectors of products: not with stride 2, which leaves few outputs, and many channels.
+bool IsDirectWeightGradient(const LayerShape& layer);
 
-int64_t DirectSlackFloats(const LayerShape& shape);
+// Of the functions below.
+int64_t DirectForwardWorkspaceFloats(const LayerShape& layer, int64_t batch_size);
+int64_t DirectInputGradientWorkspaceFloats(const LayerShape& layer, int64_t batch_size);
+int64_t DirectWeightGradientWorkspaceFloats(const LayerShape& layer, int64_t batch_size);
 
-int64_t PackedKernelFloats(const LayerShape& shape);
+void DirectForward(const LayerShape& layer, const ForwardCall& call);
 
-// Orders weight [out, in, kernel, kernel] of `shape` for ConvolveDirectly(shape).
-void PackKernels(const LayerShape& shape, const float* weight, float* packed);
+// call.input_gradient must not be null.
+void DirectInputGradient(const LayerShape& layer, const BackwardCall& call);
 
-// As PackKernels, for ConvolveDirectly(InputGradientShape(shape)).
-void PackMirroredKernels(const LayerShape& shape, const float* weight, float* packed);
-
-// output [out, h', w'] = the convolution, plus bias[out] unless that is null.
-void ConvolveDirectly(const LayerShape& shape, const float* padded, const float* packed,
-                      const float* bias, float* output);
-
-// sink [out, in, kernel, kernel] = scale * the weight's gradient, summed over `examples` whose
-// images lie one behind the other, plus sink where `accumulate`.
-void DirectWeightGradient(const LayerShape& shape, const float* padded,
-                          const float* output_gradient, int64_t examples, float scale,
-                          bool accumulate, float* sink);
+// call.sink.weight must not be null. Not the gradient of the bias.
+void DirectWeightGradient(const LayerShape& layer, const BackwardCall& call);
 
 }  // namespace tern
 

@@ -7,6 +7,7 @@
 #include "hwy/foreach_target.h"
 // foreach_target.h comes first.
 #include "core/engine/simd-inl.h"
+#include "core/engine/vector_bits-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -27,11 +28,40 @@ void ReluOnTarget(const float* in, int64_t count, float* out) {
   });
 }
 
+template <class D>
+HWY_INLINE hn::Mask<D> IsReluActive(D d, hn::Vec<D> output) {
+  return hn::Gt(output, hn::Zero(d));
+}
+
+template <class D>
+HWY_INLINE hn::Mask<D> IsRelu6Active(D d, hn::Vec<D> output) {
+  return hn::And(hn::Gt(output, hn::Zero(d)), hn::Lt(output, hn::Set(d, 6.0f)));
+}
+
 void ReluGradientOnTarget(const float* output, int64_t count, float* HWY_RESTRICT gradient) {
-  const auto zero = hn::Zero(FloatTag());
   ForEachVector(count, [&](int64_t i, auto lanes) HWY_ATTR {
-    const auto active = hn::Gt(lanes.Load(output + i), zero);
+    const auto active = IsReluActive(FloatTag(), lanes.Load(output + i));
     lanes.Store(hn::IfThenElseZero(active, lanes.Load(gradient + i)), gradient + i);
+  });
+}
+
+void ReluActiveOnTarget(const float* output, int64_t count, uint8_t* HWY_RESTRICT active) {
+  ForEachShorterVector(FloatTag(), 0, count, [&](auto d, int64_t i, int64_t n) HWY_ATTR {
+    StoreBits(IsReluActive(d, Lanes<decltype(d)>{n}.Load(output + i)), d, i, active);
+  });
+}
+
+void Relu6ActiveOnTarget(const float* output, int64_t count, uint8_t* HWY_RESTRICT active) {
+  ForEachShorterVector(FloatTag(), 0, count, [&](auto d, int64_t i, int64_t n) HWY_ATTR {
+    StoreBits(IsRelu6Active(d, Lanes<decltype(d)>{n}.Load(output + i)), d, i, active);
+  });
+}
+
+void KeepActiveOnTarget(const uint8_t* active, int64_t count, float* HWY_RESTRICT gradient) {
+  ForEachShorterVector(FloatTag(), 0, count, [&](auto d, int64_t i, int64_t n) HWY_ATTR {
+    const Lanes<decltype(d)> lanes{n};
+    const auto kept = hn::IfThenElseZero(LoadBits(d, i, active), lanes.Load(gradient + i));
+    lanes.Store(kept, gradient + i);
   });
 }
 
@@ -46,11 +76,8 @@ void Relu6OnTarget(const float* in, int64_t count, float* out) {
 }
 
 void Relu6GradientOnTarget(const float* output, int64_t count, float* HWY_RESTRICT gradient) {
-  const auto zero = hn::Zero(FloatTag());
-  const auto six = hn::Set(FloatTag(), 6.0f);
   ForEachVector(count, [&](int64_t i, auto lanes) HWY_ATTR {
-    const auto y = lanes.Load(output + i);
-    const auto active = hn::And(hn::Gt(y, zero), hn::Lt(y, six));
+    const auto active = IsRelu6Active(FloatTag(), lanes.Load(output + i));
     lanes.Store(hn::IfThenElseZero(active, lanes.Load(gradient + i)), gradient + i);
   });
 }
@@ -110,6 +137,9 @@ HWY_EXPORT(ReluOnTarget);
 HWY_EXPORT(ReluGradientOnTarget);
 HWY_EXPORT(Relu6OnTarget);
 HWY_EXPORT(Relu6GradientOnTarget);
+HWY_EXPORT(ReluActiveOnTarget);
+HWY_EXPORT(Relu6ActiveOnTarget);
+HWY_EXPORT(KeepActiveOnTarget);
 HWY_EXPORT(MultiplyOnTarget);
 HWY_EXPORT(AddScaledOnTarget);
 HWY_EXPORT(SumOnTarget);
@@ -134,6 +164,18 @@ void Relu6(const float* in, int64_t count, float* out) {
 
 void Relu6Gradient(const float* output, int64_t count, float* gradient) {
   HWY_DYNAMIC_DISPATCH(Relu6GradientOnTarget)(output, count, gradient);
+}
+
+void ReluActive(const float* output, int64_t count, uint8_t* active) {
+  HWY_DYNAMIC_DISPATCH(ReluActiveOnTarget)(output, count, active);
+}
+
+void Relu6Active(const float* output, int64_t count, uint8_t* active) {
+  HWY_DYNAMIC_DISPATCH(Relu6ActiveOnTarget)(output, count, active);
+}
+
+void KeepActive(const uint8_t* active, int64_t count, float* gradient) {
+  HWY_DYNAMIC_DISPATCH(KeepActiveOnTarget)(active, count, gradient);
 }
 
 void Multiply(float factor, const float* in, int64_t count, float* out) {

@@ -22,6 +22,14 @@ void Relu6(const float* in, int64_t count, float* out);
 // gradient[i] = 0 where output[i] is not between 0 and 6.
 void Relu6Gradient(const float* output, int64_t count, float* gradient);
 
+// Bit i % 8 of active[i / 8]: whether ReluGradient keeps gradient[i]. The last byte's other bits
+// are zero.
+void ReluActive(const float* output, int64_t count, uint8_t* active);
+void Relu6Active(const float* output, int64_t count, uint8_t* active);
+
+// gradient[i] = 0 where the bit is zero.
+void KeepActive(const uint8_t* active, int64_t count, float* gradient);
+
 // out[i] = factor * in[i]. `out` may be `in`.
 void Multiply(float factor, const float* in, int64_t count, float* out);
 

@@ -1,12 +1,11 @@
 #include "core/engine/gemm.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <vector>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "core/base/check.h"
+#include "core/engine/gemm_blocking.h"
+#include "core/engine/gemm_small.h"
+#include "core/engine/kernel_target.h"
 #include "core/engine/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -20,70 +19,61 @@
 namespace tern {
 namespace {
 
-HWY_EXPORT(GemmOnTarget);
+HWY_EXPORT(GemmDirectOnTarget);
+HWY_EXPORT(GemmPackedOnTarget);
 
-int64_t AvailableTargets() { return hwy::SupportedTargets() & HWY_TARGETS; }
-
-absl::Status LowerKernelTarget(absl::string_view name) {
-  std::vector<absl::string_view> names;
-  for (int64_t rest = AvailableTargets(); rest != 0; rest &= rest - 1) {
-    const int64_t target = rest & -rest;
-    if (name == hwy::TargetName(target)) {
-      // A lower bit is a better target. DisableTargets would be the call for this, but with Highway
-      // 1.0.3 the dispatch forgets it at the next call of SupportedTargets, whoever makes it.
-      hwy::SetSupportedTargetsForTest(hwy::SupportedTargets() & ~(target - 1));
-      return absl::OkStatus();
-    }
-    names.push_back(hwy::TargetName(target));
-  }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "TERN_KERNEL_TARGET is '", name,
-      "', expected one that this machine has: ", absl::StrJoin(names, ", "), "; using ", names[0]));
+// Of a product that packs its operands, at most.
+int64_t PackedFloats(int64_t m, int64_t n, int64_t k) {
+  const int64_t a_rows = RoundUp(std::min(m, kBlockM), kMaxPanelRows);
+  // Packing writes whole groups of four columns.
+  const int64_t b_columns = std::min(RoundUp(n, 4), kMaxPanelColumns);
+  return (a_rows + b_columns) * std::min(k, kBlockK);
 }
 
-// Reads the environment at the first call only: the target must not change between two results.
-const absl::Status& EnvironmentStatus() {
-  static const absl::Status& status = *new absl::Status([] {
-    const char* name = std::getenv("TERN_KERNEL_TARGET");
-    return name == nullptr || *name == '\0' ? absl::OkStatus() : LowerKernelTarget(name);
-  }());
-  return status;
+// What a call of these sizes uses.
+int64_t UsedFloats(int64_t m, int64_t n, int64_t k, bool a_transposed, bool b_transposed) {
+  switch (ChooseGemmPath(m, k, a_transposed, b_transposed)) {
+    case GemmPath::kRows:
+      return m > 1 && k > kMaxRowsK ? kMaxPanelRows * k : 0;
+    case GemmPath::kDot:
+      return 0;
+    case GemmPath::kDirect:
+      return kMaxPanelRows * std::min(k, kDirectBlockK);
+    case GemmPath::kPacked:
+      return PackedFloats(m, n, k);
+  }
+  return 0;
 }
 
 }  // namespace
 
-int64_t GemmWorkspaceFloats(int64_t m, int64_t n, int64_t k) {
-  const int64_t block_k = std::min(k, kBlockK);
-  const int64_t a_rows = RoundUp(std::min(m, kBlockM), kMaxPanelRows);
-  // Packing writes whole groups of four columns.
-  const int64_t b_columns = std::min(RoundUp(n, 4), kMaxPanelColumns);
-  return (a_rows + b_columns) * block_k;
+int64_t GemmWorkspaceFloats(int64_t m, int64_t n, int64_t k, bool a_transposed, bool b_transposed) {
+  const int64_t used = UsedFloats(m, n, k, a_transposed, b_transposed);
+  if (b_transposed || ChooseGemmPath(m, k, a_transposed, false) != GemmPath::kPacked) return used;
+  // With fewer rows or a smaller k, op(B) is read where it lies and a panel of op(A) packed.
+  return std::max(used, kMaxPanelRows * std::min(k, kDirectBlockK));
 }
 
-void Gemm(int64_t m, int64_t n, int64_t k, float alpha, MatrixView a, MatrixView b, float beta,
-          float* c, int64_t c_stride, absl::Span<float> workspace) {
-  TERN_CHECK(static_cast<int64_t>(workspace.size()) >= GemmWorkspaceFloats(m, n, k));
-  (void)EnvironmentStatus();
-  HWY_DYNAMIC_DISPATCH(GemmOnTarget)
-  ({.m = m,
-    .n = n,
-    .k = k,
-    .alpha = alpha,
-    .a = a,
-    .b = b,
-    .accumulate = beta != 0.0f,
-    .c = c,
-    .c_stride = c_stride,
-    .workspace = workspace.data()});
+void Gemm(const GemmCall& call, absl::Span<float> workspace) {
+  TERN_CHECK(!call.accumulate || (call.row_bias == nullptr && call.column_bias == nullptr));
+  TERN_CHECK(static_cast<int64_t>(workspace.size()) >=
+             UsedFloats(call.m, call.n, call.k, call.a.transposed, call.b.transposed));
+  (void)ApplyKernelTargetFromEnvironment();
+  switch (ChooseGemmPath(call.m, call.k, call.a.transposed, call.b.transposed)) {
+    case GemmPath::kRows:
+      return GemmRows(call, workspace.data());
+    case GemmPath::kDot:
+      return GemmDot(call);
+    case GemmPath::kDirect:
+      return GemmDirect(call, 0, call.m, workspace.data());
+    case GemmPath::kPacked:
+      HWY_DYNAMIC_DISPATCH(GemmPackedOnTarget)(call, workspace.data());
+  }
 }
 
-absl::string_view KernelTarget() {
-  (void)EnvironmentStatus();
-  const int64_t targets = AvailableTargets();
-  return hwy::TargetName(targets & -targets);
+void GemmDirect(const GemmCall& call, int64_t i0, int64_t rows, float* workspace) {
+  HWY_DYNAMIC_DISPATCH(GemmDirectOnTarget)(call, i0, rows, workspace);
 }
-
-absl::Status ApplyKernelTargetFromEnvironment() { return EnvironmentStatus(); }
 
 }  // namespace tern
 #endif  // HWY_ONCE

@@ -4,9 +4,8 @@
 
 #include <cstdint>
 
-#include "absl/status/status.h"
-#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "core/engine/activation.h"
 
 namespace tern {
 
@@ -18,25 +17,36 @@ struct MatrixView {
   bool transposed = false;
 };
 
-// Floats of workspace that Gemm needs for op(A) [m, k] and op(B) [k, n]; at most 32,768.
-int64_t GemmWorkspaceFloats(int64_t m, int64_t n, int64_t k);
+// C = activation(alpha * (op(A) op(B) + bias)), plus C within the activation where `accumulate`; C
+// row-major [m, n].
+struct GemmCall {
+  int64_t m = 0;  // m, n and k are at least 1
+  int64_t n = 0;
+  int64_t k = 0;
+  float alpha = 1.0f;
+  MatrixView a;  // op(A) [m, k]
+  MatrixView b;  // op(B) [k, n]
+  // Null: none. Only without `accumulate`.
+  const float* row_bias = nullptr;     // [m]
+  const float* column_bias = nullptr;  // [n]
+  Activation activation = Activation::kNone;
+  bool accumulate = false;  // else C need not be initialised
+  float* c = nullptr;       // overlaps nothing else
+  int64_t c_stride = 0;
+};
 
-// C = alpha * op(A) op(B) + beta * C, C row-major [m, n] with row stride `c_stride`; m, n and k are
-// at least 1. beta is 0 or 1; with 0, C need not be initialised. C overlaps neither A nor B.
-// Blocking is fixed, so that the bits depend on the kernel target alone. No allocation; `workspace`
-// has GemmWorkspaceFloats(m, n, k) floats and is the caller's.
-void Gemm(int64_t m, int64_t n, int64_t k, float alpha, MatrixView a, MatrixView b, float beta,
-          float* c, int64_t c_stride, absl::Span<float> workspace);
+// Floats of workspace that Gemm needs for a call of these sizes, and for one of smaller m or n, or
+// of a smaller k where op(B) is no transpose. At most 32,768. None for the products of a dense
+// layer at batch 1; hardly any at up to 16, where op(B) is read where it lies.
+int64_t GemmWorkspaceFloats(int64_t m, int64_t n, int64_t k, bool a_transposed, bool b_transposed);
 
-// The instruction set that the kernels run with on this machine: "AVX3", "AVX2", "SSE4", "NEON",
-// ... Recorded in every result: bits are the same for the same target. TERN_KERNEL_TARGET in the
-// environment, read once at first use, can lower it.
-absl::string_view KernelTarget();
-
-// What became of TERN_KERNEL_TARGET: OK when it is unset, empty or obeyed. INVALID_ARGUMENT: this
-// machine has no such target (the message lists those it has) and the best one is used. A program
-// calls this when it starts, so that a slip in the name does not go unseen.
-absl::Status ApplyKernelTargetFromEnvironment();
+// Blocking is fixed, so that the bits depend on the kernel target and the values alone. No
+// allocation; `workspace` has GemmWorkspaceFloats floats and is the caller's.
+//
+// NaN and infinities reach C as the arithmetic says, but for one case: products with an element of
+// op(A) that is exactly 0 may be left out where m is 1, or op(A) is a transpose and k at most 32.
+// What is not finite in that row of op(B) then does not reach C.
+void Gemm(const GemmCall& call, absl::Span<float> workspace);
 
 }  // namespace tern
 

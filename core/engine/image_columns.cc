@@ -1,5 +1,7 @@
 #include "core/engine/image_columns.h"
 
+#include <algorithm>
+
 #include "core/engine/elementwise.h"
 #include "core/engine/simd_targets.h"
 
@@ -65,47 +67,112 @@ void AddColumnsToPaddedImageOnTarget(const LayerShape& shape, const float* colum
   });
 }
 
-// even[i] = from[2 i], odd[i] = from[2 i + 1].
+// Copies a row by whole vectors, the last of which may overlap the one before; rows shorter than a
+// vector by shorter ones.
+template <class D>
+HWY_INLINE void CopyRow(D d, const float* from, int64_t count, float* HWY_RESTRICT to) {
+  constexpr int64_t kLanes = hn::MaxLanes(D());
+  if constexpr (kLanes > 1) {
+    if (count < kLanes) return CopyRow(hn::Half<D>(), from, count, to);
+  }
+  for (int64_t i = 0; i < count; i += kLanes) {
+    const int64_t start = std::min(i, count - kLanes);
+    hn::StoreU(hn::LoadU(d, from + start), d, to + start);
+  }
+}
+
+// even[i] = from[2 i], odd[i] = from[2 i + 1]. Pairs end with vectors that may overlap the ones
+// before.
 template <class D>
 HWY_INLINE void SplitByParity(D d, const float* from, int64_t count, float* HWY_RESTRICT even,
                               float* HWY_RESTRICT odd) {
+  constexpr int64_t kLanes = hn::MaxLanes(D());
+  const int64_t pairs = count / 2;
+  if (count % 2 != 0) even[pairs] = from[count - 1];
+  if constexpr (kLanes > 4) {
+    if (pairs < kLanes) return SplitByParity(hn::Half<D>(), from, 2 * pairs, even, odd);
+  }
   int64_t i = 0;
 #if HWY_TARGET != HWY_SCALAR
-  constexpr int64_t kLanes = hn::MaxLanes(D());
-  for (; i + 2 * kLanes <= count; i += 2 * kLanes) {
-    const auto low = hn::LoadU(d, from + i);
-    const auto high = hn::LoadU(d, from + i + kLanes);
-    hn::StoreU(hn::ConcatEven(d, high, low), d, even + i / 2);
-    hn::StoreU(hn::ConcatOdd(d, high, low), d, odd + i / 2);
-  }
-  if constexpr (kLanes > 4) {
-    return SplitByParity(hn::Half<D>(), from + i, count - i, even + i / 2, odd + i / 2);
+  for (; i < pairs && pairs >= kLanes; i += kLanes) {
+    const int64_t start = std::min(i, pairs - kLanes);
+    const auto low = hn::LoadU(d, from + 2 * start);
+    const auto high = hn::LoadU(d, from + 2 * start + kLanes);
+    hn::StoreU(hn::ConcatEven(d, high, low), d, even + start);
+    hn::StoreU(hn::ConcatOdd(d, high, low), d, odd + start);
   }
 #else
   (void)d;
 #endif
-  for (; i < count; ++i) (i % 2 == 0 ? even : odd)[i / 2] = from[i];
+  for (; i < pairs; ++i) {
+    even[i] = from[2 * i];
+    odd[i] = from[2 * i + 1];
+  }
 }
 
-// Of strides 1 and 2: whole rows, or their even and odd columns.
-void PadRowsOnTarget(const LayerShape& shape, const float* image, float* HWY_RESTRICT padded) {
-  if (shape.stride == 1 && shape.padding == 0) {
-    return CopyFloats(image, shape.in_elements(), padded);
+// The inverse.
+template <class D>
+HWY_INLINE void MergeParities(D d, const float* even, const float* odd, int64_t count,
+                              float* HWY_RESTRICT to) {
+  constexpr int64_t kLanes = hn::MaxLanes(D());
+  const int64_t pairs = count / 2;
+  if (count % 2 != 0) to[count - 1] = even[pairs];
+  if constexpr (kLanes > 4) {
+    if (pairs < kLanes) return MergeParities(hn::Half<D>(), even, odd, 2 * pairs, to);
   }
-  const PaddedImage layout(shape);
+  int64_t i = 0;
+#if HWY_TARGET != HWY_SCALAR
+  for (; i < pairs && pairs >= kLanes; i += kLanes) {
+    const int64_t start = std::min(i, pairs - kLanes);
+    hn::StoreInterleaved2(hn::LoadU(d, even + start), hn::LoadU(d, odd + start), d, to + 2 * start);
+  }
+#else
+  (void)d;
+#endif
+  for (; i < pairs; ++i) {
+    to[2 * i] = even[i];
+    to[2 * i + 1] = odd[i];
+  }
+}
+
+// Calls body(row of the image, where its even columns are in the padded image, and its odd ones),
+// of strides 1 and 2. With stride 1 a row is whole, where the even columns are.
+template <class Body>
+HWY_INLINE void ForEachPaddedRow(const LayerShape& shape, const Body& body) {
+  const PaddedImage padded(shape);
+  int64_t row = 0;
   for (int64_t channel = 0; channel < shape.in_channels; ++channel) {
-    float* even = padded + layout.Offset(channel, shape.padding, shape.padding);
-    float* odd = padded + layout.Offset(channel, shape.padding, shape.padding + 1);
-    for (int64_t y = 0; y < shape.in_height; ++y, image += shape.in_width) {
-      if (shape.stride == 1) {
-        CopyFloats(image, shape.in_width, even);
-      } else {
-        SplitByParity(FloatTag(), image, shape.in_width, even, odd);
-      }
-      even += layout.stride * layout.group;
-      odd += layout.stride * layout.group;
+    int64_t even = padded.Offset(channel, shape.padding, shape.padding);
+    int64_t odd = padded.Offset(channel, shape.padding, shape.padding + 1);
+    for (int64_t y = 0; y < shape.in_height; ++y) {
+      body(row++ * shape.in_width, even, odd);
+      even += padded.stride * padded.group;
+      odd += padded.stride * padded.group;
     }
   }
+}
+
+void PadRowsOnTarget(const LayerShape& shape, const float* image, float* HWY_RESTRICT padded) {
+  if (shape.stride == 1 && shape.padding == 0) {
+    return CopyRow(FloatTag(), image, shape.in_elements(), padded);
+  }
+  ForEachPaddedRow(shape, [&](int64_t row, int64_t even, int64_t odd) HWY_ATTR {
+    if (shape.stride == 1) {
+      CopyRow(FloatTag(), image + row, shape.in_width, padded + even);
+    } else {
+      SplitByParity(FloatTag(), image + row, shape.in_width, padded + even, padded + odd);
+    }
+  });
+}
+
+void UnpadRowsOnTarget(const LayerShape& shape, const float* padded, float* HWY_RESTRICT image) {
+  ForEachPaddedRow(shape, [&](int64_t row, int64_t even, int64_t odd) HWY_ATTR {
+    if (shape.stride == 1) {
+      CopyRow(FloatTag(), padded + even, shape.in_width, image + row);
+    } else {
+      MergeParities(FloatTag(), padded + even, padded + odd, shape.in_width, image + row);
+    }
+  });
 }
 
 }  // namespace HWY_NAMESPACE
@@ -118,6 +185,15 @@ namespace tern {
 HWY_EXPORT(PaddedImageToColumnsOnTarget);
 HWY_EXPORT(AddColumnsToPaddedImageOnTarget);
 HWY_EXPORT(PadRowsOnTarget);
+HWY_EXPORT(UnpadRowsOnTarget);
+
+LayerShape GroupShape(const LayerShape& layer) {
+  LayerShape group = layer;
+  group.in_channels /= layer.groups;
+  group.out_channels /= layer.groups;
+  group.groups = 1;
+  return group;
+}
 
 PaddedImage::PaddedImage(const LayerShape& layer)
     : channels(layer.in_channels),
@@ -158,6 +234,7 @@ void ReplacePaddedImage(const LayerShape& shape, const float* image, float* padd
 }
 
 void UnpadImage(const LayerShape& shape, const float* padded, float* image) {
+  if (shape.stride <= 2) return HWY_DYNAMIC_DISPATCH(UnpadRowsOnTarget)(shape, padded, image);
   ForEachElement(shape, [&](int64_t to, int64_t from) { image[to] = padded[from]; });
 }
 

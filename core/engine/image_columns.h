@@ -17,6 +17,10 @@
 
 namespace tern {
 
+// One group of a layer. Channels of an example lie group by group: a layer with groups is one
+// without that has as many times the examples. Those of one group have every groups-th of them.
+LayerShape GroupShape(const LayerShape& layer);
+
 // Rows are copied by whole vectors: both kinds of buffer need this many floats after their end.
 inline constexpr int64_t kRowSlackFloats = 16;
 
@@ -26,6 +30,7 @@ struct PaddedImage {
   int64_t Floats() const { return Offset(channels, 0, 0); }
   // Of element (channel, y, x), where y and x count the padding.
   int64_t Offset(int64_t channel, int64_t y, int64_t x) const {
+    if (stride == 1) return (channel * height + y) * group + x;
     return ((channel * height + y) * stride + x % stride) * group + x / stride;
   }
 

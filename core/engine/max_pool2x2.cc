@@ -1,7 +1,5 @@
 #include "core/engine/max_pool2x2.h"
 
-#include <algorithm>
-
 #include "core/engine/elementwise.h"
 #include "core/engine/simd_targets.h"
 
@@ -10,6 +8,7 @@
 #include "hwy/foreach_target.h"
 // foreach_target.h comes first.
 #include "core/engine/simd-inl.h"
+#include "core/engine/vector_bits-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -17,33 +16,44 @@ namespace tern {
 namespace HWY_NAMESPACE {
 
 // The functions of this part take a row of windows as the two rows of the image that it covers, the
-// lower one `width` floats behind.
+// lower one `width` floats behind, the first `columns` of each.
 #if HWY_TARGET == HWY_SCALAR
 
-HWY_INLINE void PoolRow(const float* row, int64_t width, float* out) {
-  for (int64_t x = 0; x + 1 < width; x += 2) {
-    const float top = row[x + 1] > row[x] ? row[x + 1] : row[x];
-    const float bottom = row[width + x + 1] > row[width + x] ? row[width + x + 1] : row[width + x];
-    out[x / 2] = bottom > top ? bottom : top;
+template <bool kSave>
+HWY_INLINE void PoolRow(const float* row, int64_t width, int64_t columns, float* out,
+                        uint8_t* places) {
+  for (int64_t x = 0; x < columns; x += 2) {
+    const float* top = row + x;
+    const float* bottom = top + width;
+    const bool top_right = top[1] > top[0];
+    const bool bottom_right = bottom[1] > bottom[0];
+    const float top_maximum = top_right ? top[1] : top[0];
+    const float bottom_maximum = bottom_right ? bottom[1] : bottom[0];
+    const bool below = bottom_maximum > top_maximum;
+    out[x / 2] = below ? bottom_maximum : top_maximum;
+    if constexpr (!kSave) continue;
+    const int place = below ? 2 + bottom_right : top_right;
+    const int before = x % 8 == 0 ? 0 : places[x / 8];
+    places[x / 8] = static_cast<uint8_t>(before | (place << (x % 8)));
   }
 }
 
-HWY_INLINE void PoolRowGradient(const float* row, int64_t width, const float* out_gradient,
-                                float* in_gradient) {
-  for (int64_t x = 0; x + 1 < width; x += 2) {
-    const int64_t top = row[x + 1] > row[x] ? x + 1 : x;
-    const int64_t bottom = row[width + x + 1] > row[width + x] ? width + x + 1 : width + x;
-    const int64_t maximum = row[bottom] > row[top] ? bottom : top;
-    for (const int64_t i : {x, x + 1, width + x, width + x + 1}) {
-      in_gradient[i] = i == maximum ? out_gradient[x / 2] : 0.0f;
-    }
+HWY_INLINE void PoolRowGradient(const uint8_t* places, int64_t width, int64_t columns,
+                                const float* out_gradient, float* in_gradient) {
+  for (int64_t x = 0; x < columns; x += 2) {
+    const int place = MaxPool2x2Place(places, x / 2);
+    const float gradient = out_gradient[x / 2];
+    in_gradient[x] = place == 0 ? gradient : 0.0f;
+    in_gradient[x + 1] = place == 1 ? gradient : 0.0f;
+    in_gradient[width + x] = place == 2 ? gradient : 0.0f;
+    in_gradient[width + x + 1] = place == 3 ? gradient : 0.0f;
   }
 }
 
 #else
 
-// Vectors hold the rows as they lie: lanes 2i and 2i + 1 belong to one window. What is left of a
-// row is taken by ever shorter vectors, the last windows by part of one of four lanes.
+// Vectors hold the rows as they lie: lanes 2i and 2i + 1 belong to one window, and so do the bits
+// 2i and 2i + 1 of its place.
 
 // A later element is the maximum only where it is above the earlier ones.
 template <class V>
@@ -51,34 +61,28 @@ HWY_INLINE V Later(V earlier, V later) {
   return hn::IfThenElse(hn::Gt(later, earlier), later, earlier);
 }
 
-// Loads and stores of the first `count` lanes.
-template <class D>
-struct Lanes {
-  int64_t count;
-
-  HWY_INLINE bool whole() const { return count == static_cast<int64_t>(hn::MaxLanes(D())); }
-  HWY_INLINE hn::Vec<D> Load(const float* from) const {
-    return whole() ? hn::LoadU(D(), from) : LoadLanes(D(), from, count);
-  }
-  HWY_INLINE void Store(hn::Vec<D> value, float* to) const {
-    if (whole()) return hn::StoreU(value, D(), to);
-    StoreLanes(value, D(), to, count);
-  }
-};
-
-// In the even lanes the maximum of each window's row.
-template <class V>
-HWY_INLINE V RowMaxima(V row) {
-  return Later(row, hn::Shuffle2301(row));
-}
-
-// Where an element is the maximum of its window's row.
-template <class D>
-HWY_INLINE hn::Mask<D> LeadsRow(D d, hn::Vec<D> row) {
-  const hn::RepartitionToWide<hn::RebindToUnsigned<D> > pairs;
-  const auto odd = hn::MaskFromVec(hn::BitCast(d, hn::Set(pairs, 0xFFFFFFFF00000000u)));
-  const auto others = hn::Shuffle2301(row);
-  return hn::Or(hn::And(odd, hn::Gt(row, others)), hn::AndNot(odd, hn::Ge(row, others)));
+template <bool kSave>
+HWY_INLINE void PoolRow(const float* row, int64_t width, int64_t columns, float* HWY_RESTRICT out,
+                        uint8_t* HWY_RESTRICT places) {
+  ForEachShorterVector(FloatTag(), 0, columns, [&](auto d, int64_t x, int64_t count) HWY_ATTR {
+    const Lanes<decltype(d)> lanes{count};
+    const auto top = lanes.Load(row + x);
+    const auto bottom = lanes.Load(row + width + x);
+    // In both lanes of a window; what they make of a NaN may differ.
+    const auto top_maximum = Later(top, hn::Shuffle2301(top));
+    const auto bottom_maximum = Later(bottom, hn::Shuffle2301(bottom));
+    const auto below = hn::Gt(bottom_maximum, top_maximum);
+    const auto maximum = hn::IfThenElse(below, bottom_maximum, top_maximum);
+    const auto packed = hn::LowerHalf(hn::ConcatEven(d, maximum, maximum));
+    Lanes<hn::Half<decltype(d)> >{count / 2}.Store(packed, out + x / 2);
+    if constexpr (!kSave) return;
+    // Odd lanes: is the lower row's maximum above the upper's? Even ones: is the maximum above what
+    // is left of it in its row, or there?
+    const auto row_with_maximum = hn::IfThenElse(below, bottom, top);
+    StoreBits(
+        hn::Gt(hn::OddEven(bottom_maximum, maximum), hn::OddEven(top_maximum, row_with_maximum)), d,
+        x, places);
+  });
 }
 
 // Each of `count` floats, twice.
@@ -90,64 +94,76 @@ HWY_INLINE hn::Vec<D> LoadTwice(D d, const float* from, int64_t count) {
   return hn::BitCast(d, hn::Or(wide, hn::ShiftLeft<32>(wide)));
 }
 
-// Calls body(tag, first column, columns) for each vector of `columns` columns from `x` on.
-template <class D, class Body>
-HWY_INLINE void ForEachVectorOfWindows(D d, int64_t x, int64_t columns, const Body& body) {
-  constexpr int64_t kLanes = hn::MaxLanes(D());
-  for (; x + kLanes <= columns; x += kLanes) body(d, x, kLanes);
-  if (x == columns) return;
-  if constexpr (kLanes > 4) {
-    ForEachVectorOfWindows(hn::Half<D>(), x, columns, body);
+// The bits of the places of the windows of d's lanes, the first in the lowest.
+template <class D>
+HWY_INLINE uint32_t LoadPlaces(D /*d*/, int64_t x, const uint8_t* places) {
+  const uint8_t* from = places + x / 8;
+  if constexpr (hn::MaxLanes(D()) == 16) {
+    return static_cast<uint32_t>(from[0] | (from[1] << 8));
+  } else if constexpr (hn::MaxLanes(D()) == 8) {
+    return *from;
   } else {
-    body(d, x, columns - x);
+    static_assert(hn::MaxLanes(D()) == 4);
+    return static_cast<uint32_t>(*from >> (x % 8));
   }
 }
 
-HWY_INLINE void PoolRow(const float* row, int64_t width, float* HWY_RESTRICT out) {
-  ForEachVectorOfWindows(
-      FloatTag(), 0, width / 2 * 2, [&](auto d, int64_t x, int64_t count) HWY_ATTR {
-        const Lanes<decltype(d)> lanes{count};
-        const auto maxima =
-            Later(RowMaxima(lanes.Load(row + x)), RowMaxima(lanes.Load(row + width + x)));
-        const auto packed = hn::LowerHalf(hn::ConcatEven(d, maxima, maxima));
-        Lanes<hn::Half<decltype(d)> >{count / 2}.Store(packed, out + x / 2);
-      });
-}
+// Of each lane: the bits of its window's place, and what they are if the lane has the maximum, it
+// being in the upper or in the lower row.
+HWY_ALIGN constexpr uint32_t kPlaceBits[16] = {
+    3u << 0, 3u << 0, 3u << 2,  3u << 2,  3u << 4,  3u << 4,  3u << 6,  3u << 6,
+    3u << 8, 3u << 8, 3u << 10, 3u << 10, 3u << 12, 3u << 12, 3u << 14, 3u << 14};
+HWY_ALIGN constexpr uint32_t kUpperPlace[16] = {0, 1u << 0, 0, 1u << 2,  0, 1u << 4,  0, 1u << 6,
+                                                0, 1u << 8, 0, 1u << 10, 0, 1u << 12, 0, 1u << 14};
+HWY_ALIGN constexpr uint32_t kLowerPlace[16] = {
+    2u << 0, 3u << 0, 2u << 2,  3u << 2,  2u << 4,  3u << 4,  2u << 6,  3u << 6,
+    2u << 8, 3u << 8, 2u << 10, 3u << 10, 2u << 12, 3u << 12, 2u << 14, 3u << 14};
 
-HWY_INLINE void PoolRowGradient(const float* row, int64_t width, const float* out_gradient,
-                                float* HWY_RESTRICT in_gradient) {
-  ForEachVectorOfWindows(
-      FloatTag(), 0, width / 2 * 2, [&](auto d, int64_t x, int64_t count) HWY_ATTR {
-        const Lanes<decltype(d)> lanes{count};
-        const auto top = lanes.Load(row + x);
-        const auto bottom = lanes.Load(row + width + x);
-        const auto below = hn::Gt(RowMaxima(bottom), RowMaxima(top));
-        const auto gradient = LoadTwice(d, out_gradient + x / 2, count / 2);
-        lanes.Store(hn::IfThenElseZero(hn::AndNot(below, LeadsRow(d, top)), gradient),
-                    in_gradient + x);
-        lanes.Store(hn::IfThenElseZero(hn::And(below, LeadsRow(d, bottom)), gradient),
-                    in_gradient + width + x);
-      });
+HWY_INLINE void PoolRowGradient(const uint8_t* HWY_RESTRICT places, int64_t width, int64_t columns,
+                                const float* out_gradient, float* HWY_RESTRICT in_gradient) {
+  ForEachShorterVector(FloatTag(), 0, columns, [&](auto d, int64_t x, int64_t count) HWY_ATTR {
+    const Lanes<decltype(d)> lanes{count};
+    const hn::RebindToUnsigned<decltype(d)> bits;
+    const auto place = hn::And(hn::Set(bits, LoadPlaces(d, x, places)), hn::Load(bits, kPlaceBits));
+    const auto upper = hn::RebindMask(d, hn::Eq(place, hn::Load(bits, kUpperPlace)));
+    const auto lower = hn::RebindMask(d, hn::Eq(place, hn::Load(bits, kLowerPlace)));
+    const auto gradient = LoadTwice(d, out_gradient + x / 2, count / 2);
+    lanes.Store(hn::IfThenElseZero(upper, gradient), in_gradient + x);
+    lanes.Store(hn::IfThenElseZero(lower, gradient), in_gradient + width + x);
+  });
 }
 
 #endif
 
-void MaxPool2x2OnTarget(const float* in, int64_t planes, int64_t height, int64_t width,
-                        float* out) {
-  for (int64_t plane = 0; plane < planes; ++plane, in += height * width) {
-    for (int64_t y = 0; y + 1 < height; y += 2, out += width / 2)
-      PoolRow(in + y * width, width, out);
+template <bool kSave>
+void Pool(const LayerShape& shape, int64_t planes, const float* in, float* out, uint8_t* places) {
+  const int64_t windows = shape.out_width;
+  const int64_t place_bytes = MaxPool2x2PlaceBytes(windows);
+  for (int64_t plane = 0; plane < planes; ++plane, in += shape.in_plane()) {
+    for (int64_t y = 0; y < shape.out_height; ++y, out += windows) {
+      PoolRow<kSave>(in + 2 * y * shape.in_width, shape.in_width, 2 * windows, out, places);
+      if constexpr (kSave) places += place_bytes;
+    }
   }
 }
 
-void MaxPool2x2GradientOnTarget(const float* in, int64_t planes, int64_t height, int64_t width,
+void MaxPool2x2OnTarget(const LayerShape& shape, int64_t planes, const float* in, float* out,
+                        uint8_t* places) {
+  (places == nullptr ? Pool<false> : Pool<true>)(shape, planes, in, out, places);
+}
+
+void MaxPool2x2GradientOnTarget(const LayerShape& shape, int64_t planes, const uint8_t* places,
                                 const float* out_gradient, float* in_gradient) {
+  const int64_t width = shape.in_width;
+  const int64_t windows = shape.out_width;
+  const int64_t place_bytes = MaxPool2x2PlaceBytes(windows);
   // What no window covers.
-  if (width % 2 != 0 || height % 2 != 0) Fill(0.0f, planes * height * width, in_gradient);
-  for (int64_t plane = 0; plane < planes; ++plane) {
-    for (int64_t y = 0; y + 1 < height; y += 2, out_gradient += width / 2) {
-      const int64_t offset = (plane * height + y) * width;
-      PoolRowGradient(in + offset, width, out_gradient, in_gradient + offset);
+  if (width != 2 * windows || shape.in_height != 2 * shape.out_height) {
+    Fill(0.0f, planes * shape.in_plane(), in_gradient);
+  }
+  for (int64_t plane = 0; plane < planes; ++plane, in_gradient += shape.in_plane()) {
+    for (int64_t y = 0; y < shape.out_height; ++y, out_gradient += windows, places += place_bytes) {
+      PoolRowGradient(places, width, 2 * windows, out_gradient, in_gradient + 2 * y * width);
     }
   }
 }
@@ -162,14 +178,15 @@ namespace tern {
 HWY_EXPORT(MaxPool2x2OnTarget);
 HWY_EXPORT(MaxPool2x2GradientOnTarget);
 
-void MaxPool2x2(const float* in, int64_t planes, int64_t height, int64_t width, float* out) {
-  HWY_DYNAMIC_DISPATCH(MaxPool2x2OnTarget)(in, planes, height, width, out);
+void MaxPool2x2(const LayerShape& shape, int64_t planes, const float* in, float* out,
+                uint8_t* places) {
+  HWY_DYNAMIC_DISPATCH(MaxPool2x2OnTarget)(shape, planes, in, out, places);
 }
 
-void MaxPool2x2Gradient(const float* in, int64_t planes, int64_t height, int64_t width,
+void MaxPool2x2Gradient(const LayerShape& shape, int64_t planes, const uint8_t* places,
                         const float* out_gradient, float* in_gradient) {
   HWY_DYNAMIC_DISPATCH(MaxPool2x2GradientOnTarget)
-  (in, planes, height, width, out_gradient, in_gradient);
+  (shape, planes, places, out_gradient, in_gradient);
 }
 
 }  // namespace tern

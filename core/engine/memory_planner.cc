@@ -15,17 +15,25 @@ bool LiveTogether(const TensorLife& a, const TensorLife& b) {
   return a.first_use <= b.last_use && b.first_use <= a.last_use;
 }
 
-}  // namespace
+int64_t LowerBoundFloats(absl::Span<const TensorLife> tensors) {
+  int64_t most = 0;
+  // What is alive grows at first uses only.
+  for (const TensorLife& at : tensors) {
+    int64_t alive = 0;
+    for (const TensorLife& tensor : tensors) {
+      const bool lives = tensor.first_use <= at.first_use && at.first_use <= tensor.last_use;
+      if (lives) alive += AlignedSize(tensor);
+    }
+    most = std::max(most, alive);
+  }
+  return most;
+}
 
-MemoryPlan PlanMemory(absl::Span<const TensorLife> tensors) {
-  std::vector<size_t> by_size(tensors.size());
-  std::iota(by_size.begin(), by_size.end(), size_t{0});
-  std::stable_sort(by_size.begin(), by_size.end(),
-                   [&](size_t a, size_t b) { return tensors[a].floats > tensors[b].floats; });
+MemoryPlan PlaceInOrder(absl::Span<const TensorLife> tensors, absl::Span<const size_t> order) {
   MemoryPlan plan;
   plan.offsets.resize(tensors.size());
   std::vector<size_t> placed;  // by offset
-  for (const size_t index : by_size) {
+  for (const size_t index : order) {
     const int64_t size = AlignedSize(tensors[index]);
     int64_t offset = 0;
     for (const size_t other : placed) {
@@ -41,6 +49,32 @@ MemoryPlan PlanMemory(absl::Span<const TensorLife> tensors) {
     placed.insert(position, index);
   }
   return plan;
+}
+
+int64_t Life(const TensorLife& tensor) { return tensor.last_use - tensor.first_use + 1; }
+
+// What is larger comes first.
+constexpr int64_t (*kPriorities[])(const TensorLife&) = {
+    [](const TensorLife& tensor) { return tensor.floats; },
+    [](const TensorLife& tensor) { return tensor.floats * Life(tensor); },
+    [](const TensorLife& tensor) { return -tensor.first_use; },
+};
+
+}  // namespace
+
+MemoryPlan PlanMemory(absl::Span<const TensorLife> tensors) {
+  MemoryPlan best;
+  std::vector<size_t> order(tensors.size());
+  for (const auto priority : kPriorities) {
+    std::iota(order.begin(), order.end(), size_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+      return priority(tensors[a]) > priority(tensors[b]);
+    });
+    MemoryPlan plan = PlaceInOrder(tensors, order);
+    if (best.offsets.empty() || plan.total_floats < best.total_floats) best = std::move(plan);
+  }
+  best.lower_bound_floats = LowerBoundFloats(tensors);
+  return best;
 }
 
 }  // namespace tern

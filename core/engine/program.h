@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "core/engine/program_options.h"
 #include "core/engine/schedule.h"
 #include "core/engine/sgd.h"
 #include "core/model/model_spec.h"
@@ -24,62 +25,92 @@ namespace tern {
 struct Batch {
   absl::Span<const float> inputs;
   absl::Span<const int32_t> labels;
+  // [classes], 0 or 1: the classes that the loss is about (LossGradient); empty: all.
+  absl::Span<const uint8_t> present_classes;
+};
+
+// For a batch that is cut into micro-batches, whose gradients are added up.
+struct GradientOptions {
+  double share = 1.0;       // of the examples of the whole batch
+  bool accumulate = false;  // adds to what the gradient holds
 };
 
 class Program {
  public:
   // INVALID_ARGUMENT: the spec is no model or has no parameters, a layer cannot be trained by the
-  // engine (named), or batch_size is outside [1, kMaxBatchSize].
-  static absl::StatusOr<Program> Compile(const ModelSpec& spec, int64_t batch_size);
+  // engine (named), or an option is out of its range.
+  static absl::StatusOr<Program> Compile(const ModelSpec& spec, const ProgramOptions& options);
+  static absl::StatusOr<Program> Compile(const ModelSpec& spec, int64_t batch_size) {
+    return Compile(spec, ProgramOptions{.batch_size = batch_size});
+  }
 
   const ParameterLayout& layout() const { return schedule_.layout; }
-  int64_t batch_size() const { return batch_size_; }
+  const TrainedParameters& trained() const { return schedule_.trained; }
+  const Schedule& schedule() const { return schedule_; }
+  int64_t batch_size() const { return options_.batch_size; }
   int64_t num_classes() const { return num_classes_; }
   // Floats of the arena: activations, gradients of activations, workspace; planned by liveness.
   // Predict needs the smaller arena only.
-  int64_t arena_floats() const { return schedule_.training_arena_floats; }
-  int64_t predict_arena_floats() const { return schedule_.inference_arena_floats; }
+  int64_t arena_floats() const { return schedule_.training.arena_floats; }
+  int64_t predict_arena_floats() const { return schedule_.inference.arena_floats; }
 
-  // One step of SGD (sgd.h) on softmax cross-entropy, averaged over the batch. Plain SGD is in
-  // place, without a gradient buffer (parameters that layers share have one in the arena);
-  // `vectors` has what the options need beyond that. Returns the batch's mean loss before the step,
-  // without the proximal term; not finite when training diverged. `parameters` has layout().size
-  // floats, `arena` at least arena_floats(), 64-byte aligned.
+  // One step of SGD (sgd.h) on the loss, averaged over the batch. Plain SGD is in place, without a
+  // gradient buffer (parameters that layers share have one in the arena); `vectors` has what the
+  // options need beyond that. Returns the batch's mean loss before the step, without the proximal
+  // term; when it is not finite, training has diverged and nothing has changed. `parameters` has
+  // layout().size floats, `arena` at least arena_floats(), 64-byte aligned.
   float Step(absl::Span<float> parameters, const Batch& batch, absl::Span<float> arena,
              const SgdOptions& options, const SgdVectors& vectors = {}) const;
 
-  // As Step, but writes the gradient (layout().size floats) instead of changing the parameters.
+  // As Step, but writes the gradient (trained().size floats) instead of changing the parameters.
+  // When the loss is not finite, `gradient` stays as it is.
   float Gradient(absl::Span<const float> parameters, const Batch& batch, absl::Span<float> arena,
-                 absl::Span<float> gradient) const;
+                 absl::Span<float> gradient, const GradientOptions& options = {}) const;
+
+  // The rest of a step whose gradient is in vectors.gradient, which is of no use afterwards.
+  void ApplyGradient(const SgdOptions& options, const SgdVectors& vectors,
+                     absl::Span<float> parameters) const;
 
   // Logits of the batch: count * num_classes floats, `count` in [1, batch_size].
   void Predict(absl::Span<const float> parameters, absl::Span<const float> inputs, int64_t count,
                absl::Span<float> arena, absl::Span<float> logits) const;
 
  private:
-  // Where the gradient of a backward pass goes: {parameters, -learning_rate, true}, {velocity, 1,
-  // true} or {gradient, 1, false}.
+  // Where the gradient of a backward pass goes: {parameters, false, -learning_rate, true},
+  // {velocity, true, 1, true} or {gradient, true, 1, accumulate}.
   struct Destination {
     float* values = nullptr;
+    bool trained_only = true;  // has the trained coordinates only
     float scale = 1.0f;
     bool accumulate = false;
   };
+  // What all steps of a call work with.
+  struct Call {
+    const float* parameters = nullptr;
+    const float* inputs = nullptr;
+    int64_t count = 0;
+    float* arena = nullptr;
+  };
 
-  Program(Schedule schedule, int64_t batch_size);
+  Program(Schedule schedule, const ProgramOptions& options);
 
-  void CheckCall(absl::Span<const float> parameters, absl::Span<const float> inputs, int64_t count,
-                 absl::Span<const float> arena, int64_t needed_arena_floats) const;
-  // Returns the logits, which lie in the arena.
-  absl::Span<const float> Forward(LayerBuffers CompiledLayer::*buffers, const float* parameters,
-                                  const float* inputs, int64_t count, float* arena) const;
-  float ForwardAndBackward(absl::Span<const float> parameters, const Batch& batch,
-                           absl::Span<float> arena, const Destination& destination) const;
-  void Backward(const CompiledLayer& layer, const float* parameters, const float* inputs,
-                int64_t count, float* arena, const Destination& destination) const;
+  Call MakeCall(absl::Span<const float> parameters, absl::Span<const float> inputs, int64_t count,
+                absl::Span<float> arena, int64_t needed_arena_floats) const;
+  void Forward(const ScheduledStep& step, const Call& call) const;
+  void Backward(const ScheduledStep& step, const Call& call, const Destination& destination) const;
+  GradientSink Sink(const ScheduledStep& step, const Call& call,
+                    const Destination& destination) const;
+  void AddSharedGradient(const CompiledLayer& layer, const float* gradient,
+                         const Destination& destination) const;
+  // The forward pass and the loss; the gradient of the logits is then in the arena.
+  float Loss(const Call& call, const Batch& batch, double share) const;
+  // From there on.
+  void BackwardPass(const Call& call, const Destination& destination) const;
 
   Schedule schedule_;
-  int64_t batch_size_;
-  int64_t num_inputs_;  // floats of an example
+  ProgramOptions options_;
+  size_t loss_step_ = 0;  // in schedule_.training.steps
+  int64_t num_inputs_;    // floats of an example
   int64_t num_classes_;
 };
 

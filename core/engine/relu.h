@@ -3,9 +3,14 @@
 #ifndef TERN_CORE_ENGINE_RELU_H_
 #define TERN_CORE_ENGINE_RELU_H_
 
+#include <cstdint>
+
 #include "core/engine/layer_kernel.h"
 
 namespace tern {
+
+// One bit for each element: whether the gradient passes.
+int64_t ReluSavedBytes(const LayerShape& shape, int64_t batch_size);
 
 void ReluForward(const LayerShape& shape, const ForwardCall& call);
 void ReluBackward(const LayerShape& shape, const BackwardCall& call);

@@ -1,5 +1,5 @@
-// The rows of an image's plane, vector by vector: which columns a vector takes, and its loads and
-// stores at the end of a row. For files with kernels.
+// The rows of an image's plane, vector by vector: which columns a vector takes, its loads and
+// stores at the end of a row, activations on the way out. For files with kernels.
 
 #if defined(TERN_CORE_ENGINE_ROW_VECTORS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef TERN_CORE_ENGINE_ROW_VECTORS_INL_H_
@@ -11,7 +11,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
+#include "core/engine/activation.h"
 #include "core/engine/gemm_blocking.h"
 #include "core/engine/simd-inl.h"
 #include "hwy/highway.h"
@@ -19,6 +21,12 @@
 HWY_BEFORE_NAMESPACE();
 namespace tern {
 namespace HWY_NAMESPACE {
+
+#if HWY_TARGET <= HWY_AVX3 || (HWY_TARGET == HWY_NEON && HWY_ARCH_ARM_A64)
+constexpr int kRegisters = 32;
+#else
+constexpr int kRegisters = 16;
+#endif
 
 // First column of the vector that covers `column`. Without masks for loads and stores partial
 // vectors are slow: rows end with a whole one that overlaps the one before.
@@ -58,6 +66,26 @@ HWY_INLINE hn::Vec<D> LoadUnseen(D d, const float* from, int64_t lanes, int64_t 
   if (lanes < static_cast<int64_t>(hn::MaxLanes(d))) return LoadPart<D>(from, lanes);
   return hn::IfThenZeroElse(hn::FirstN(d, static_cast<size_t>(seen)), hn::LoadU(d, from));
 }
+
+// As Relu and Relu6 of elementwise.h; NaN stays NaN.
+template <class D>
+class Activator {
+ public:
+  HWY_INLINE explicit Activator(Activation activation)
+      : low_(hn::Set(D(), activation == Activation::kNone ? -kInfinity : 0.0f)),
+        high_(hn::Set(D(), activation == Activation::kRelu6 ? 6.0f : kInfinity)) {}
+
+  HWY_INLINE hn::Vec<D> operator()(hn::Vec<D> value) const {
+    const auto above = hn::IfThenElse(hn::Lt(value, low_), low_, value);
+    return hn::IfThenElse(hn::Gt(above, high_), high_, above);
+  }
+
+ private:
+  static constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+  const hn::Vec<D> low_;
+  const hn::Vec<D> high_;
+};
 
 // Calls body(tag) with the vectors that fill rows of this width best: those of sixteen lanes, whose
 // partial ones cost as much as whole ones, or of eight.

@@ -21,11 +21,13 @@ namespace HWY_NAMESPACE {
 // Products are rounded before they are added, and sums are over the same sixteen partial sums on
 // every target.
 
-// out = keep * out + scale * (decay * w + mu * (w - start)). `out` may be w, `start` as well.
+// out = keep * out + scale * (decay * w + mu * (w - start) + control). `out` may be w, `start` as
+// well; without control it is null.
 void AddPenaltiesOnTarget(float keep, float scale, float decay, float mu, const float* w,
-                          const float* start, int64_t count, float* out) {
+                          const float* start, const float* control, int64_t count, float* out) {
   const FloatTag d;
   const auto keep_vector = hn::Set(d, keep);
+  const auto scale_vector = hn::Set(d, scale);
   const auto decay_vector = hn::Set(d, scale * decay);
   const auto mu_vector = hn::Set(d, scale * mu);
   ForEachVector(count, [&](int64_t i, auto lanes) HWY_ATTR {
@@ -33,7 +35,11 @@ void AddPenaltiesOnTarget(float keep, float scale, float decay, float mu, const 
     const auto decayed = hn::Mul(decay_vector, x);
     const auto pulled = hn::Mul(mu_vector, hn::Sub(x, lanes.Load(start + i)));
     const auto kept = hn::Mul(keep_vector, lanes.Load(out + i));
-    lanes.Store(hn::Add(kept, hn::Add(decayed, pulled)), out + i);
+    auto sum = hn::Add(kept, hn::Add(decayed, pulled));
+    if (control != nullptr) {
+      sum = hn::Add(sum, hn::Mul(scale_vector, lanes.Load(control + i)));
+    }
+    lanes.Store(sum, out + i);
   });
 }
 
@@ -129,15 +135,15 @@ HWY_EXPORT(SubtractVelocityOnTarget);
 // PyTorch's.
 constexpr double kClipNormEpsilon = 1e-6;
 
-// out = keep * out + scale * (weight_decay * w + proximal_mu * (w - start)).
-void AddPenalties(float keep, float scale, float weight_decay, float proximal_mu,
-                  absl::Span<const float> start, const float* w, int64_t count, float* out) {
-  if (weight_decay == 0.0f && proximal_mu == 0.0f) {
-    if (keep != 1.0f) Multiply(keep, out, count, out);
-    return;
+// values[i] = 0 where bit first_bit + i is 0.
+void KeepMasked(absl::Span<const uint8_t> bits, int64_t first_bit, int64_t count, float* values) {
+  // As far as bits and values begin in the middle of a byte.
+  int64_t i = 0;
+  for (; i < count && (first_bit + i) % 8 != 0; ++i) {
+    const int64_t bit = first_bit + i;
+    if ((bits[static_cast<size_t>(bit / 8)] >> (bit % 8) & 1) == 0) values[i] = 0.0f;
   }
-  HWY_DYNAMIC_DISPATCH(AddPenaltiesOnTarget)
-  (keep, scale, weight_decay, proximal_mu, w, proximal_mu > 0.0f ? start.data() : w, count, out);
+  if (i < count) KeepActive(bits.data() + (first_bit + i) / 8, count - i, values + i);
 }
 
 // What clip_norm multiplies the gradient by. Of one that is not finite, not a number.
@@ -150,62 +156,100 @@ float ClipNormScale(float clip_norm, absl::Span<const float> gradient) {
   return ratio < 1.0 ? static_cast<float>(ratio) : 1.0f;
 }
 
-void CheckSizes(const SgdOptions& options, const SgdVectors& vectors, size_t size) {
+}  // namespace
+
+SgdUpdate::SgdUpdate(const SgdOptions& options, const SgdVectors& vectors,
+                     const TrainedParameters& trained, absl::Span<float> parameters)
+    : options_(options), vectors_(vectors), trained_(trained), parameters_(parameters) {
+  const auto size = static_cast<size_t>(trained.size);
   TERN_CHECK(!options.needs_velocity() || vectors.velocity.size() == size);
   TERN_CHECK(!options.needs_gradient() || vectors.gradient.size() == size);
   TERN_CHECK(!options.needs_start() || vectors.start.size() == size);
+  TERN_CHECK(vectors.control.empty() || vectors.control.size() == size);
+  TERN_CHECK(vectors.mask.empty() || vectors.mask.size() == (size + 7) / 8);
 }
 
-}  // namespace
-
-void DecayVelocity(const SgdOptions& options, const SgdVectors& vectors,
-                   absl::Span<const float> parameters) {
-  CheckSizes(options, vectors, parameters.size());
-  AddPenalties(options.momentum, 1.0f, options.weight_decay, options.proximal_mu, vectors.start,
-               parameters.data(), static_cast<int64_t>(parameters.size()), vectors.velocity.data());
+bool SgdUpdate::has_penalties() const {
+  return options_.weight_decay > 0.0f || options_.proximal_mu > 0.0f || !vectors_.control.empty();
 }
 
-void ApplyVelocity(const SgdOptions& options, const SgdVectors& vectors,
-                   absl::Span<float> parameters) {
-  HWY_DYNAMIC_DISPATCH(SubtractGradientOnTarget)
-  (options.learning_rate, 1.0f, 0.0f, vectors.velocity.data(),
-   static_cast<int64_t>(parameters.size()), parameters.data());
+void SgdUpdate::AddPenalties(const TrainedRange& range, float keep, float scale, float decay,
+                             float* out) const {
+  const float* w = parameters_.data() + range.begin;
+  const float* start = options_.needs_start() ? vectors_.start.data() + range.offset : w;
+  const float* control =
+      vectors_.control.empty() ? nullptr : vectors_.control.data() + range.offset;
+  HWY_DYNAMIC_DISPATCH(AddPenaltiesOnTarget)
+  (keep, scale, decay, options_.proximal_mu, w, start, control, range.size, out);
 }
 
-// w' = w - rate / keep * g, then w' - rate * (decay * w' + mu * (w' - start)) is, with keep = 1 -
-// rate * (decay + mu), what the update asks for: w - rate * (g + decay * w + mu * (w - start)).
-float InPlaceScale(const SgdOptions& options) {
-  const float keep = 1.0f - options.learning_rate * (options.weight_decay + options.proximal_mu);
-  TERN_CHECK(keep > 0.0f);
-  return -options.learning_rate / keep;
-}
-
-void ApplyPenalties(const SgdOptions& options, const SgdVectors& vectors,
-                    absl::Span<float> parameters) {
-  CheckSizes(options, vectors, parameters.size());
-  AddPenalties(1.0f, -options.learning_rate, options.weight_decay, options.proximal_mu,
-               vectors.start, parameters.data(), static_cast<int64_t>(parameters.size()),
-               parameters.data());
-}
-
-void ApplyGradient(const SgdOptions& options, const SgdVectors& vectors,
-                   absl::Span<float> parameters) {
-  CheckSizes(options, vectors, parameters.size());
-  const auto count = static_cast<int64_t>(parameters.size());
-  float* gradient = vectors.gradient.data();
-  AddPenalties(1.0f, 1.0f, 0.0f, options.proximal_mu, vectors.start, parameters.data(), count,
-               gradient);
-  if (options.clip_value > 0.0f) {
-    HWY_DYNAMIC_DISPATCH(ClipValuesOnTarget)(options.clip_value, count, gradient);
+void SgdUpdate::MaskParameters() const {
+  if (vectors_.mask.empty()) return;
+  for (const TrainedRange& range : trained_.ranges) {
+    KeepMasked(vectors_.mask, range.offset, range.size, parameters_.data() + range.begin);
   }
-  const float scale = ClipNormScale(options.clip_norm, vectors.gradient);
-  if (options.needs_velocity()) {
-    HWY_DYNAMIC_DISPATCH(SubtractVelocityOnTarget)
-    (options, scale, gradient, count, vectors.velocity.data(), parameters.data());
-  } else {
+}
+
+void SgdUpdate::DecayVelocity() const {
+  float* velocity = vectors_.velocity.data();
+  if (!has_penalties()) return Multiply(options_.momentum, velocity, trained_.size, velocity);
+  for (const TrainedRange& range : trained_.ranges) {
+    AddPenalties(range, options_.momentum, 1.0f, options_.weight_decay, velocity + range.offset);
+  }
+}
+
+void SgdUpdate::ApplyVelocity() const {
+  for (const TrainedRange& range : trained_.ranges) {
     HWY_DYNAMIC_DISPATCH(SubtractGradientOnTarget)
-    (options.learning_rate, scale, options.weight_decay, gradient, count, parameters.data());
+    (options_.learning_rate, 1.0f, 0.0f, vectors_.velocity.data() + range.offset, range.size,
+     parameters_.data() + range.begin);
   }
+  MaskParameters();
+}
+
+// w' = w - rate / keep * g, then w' - rate * (decay * w' + mu * (w' - start) + control) is, with
+// keep = 1 - rate * (decay + mu), what the update asks for:
+// w - rate * (g + decay * w + mu * (w - start) + control).
+float SgdUpdate::InPlaceScale() const {
+  const float keep = 1.0f - options_.learning_rate * (options_.weight_decay + options_.proximal_mu);
+  TERN_CHECK(keep > 0.0f);
+  return -options_.learning_rate / keep;
+}
+
+void SgdUpdate::ApplyPenalties() const {
+  if (has_penalties()) {
+    for (const TrainedRange& range : trained_.ranges) {
+      AddPenalties(range, 1.0f, -options_.learning_rate, options_.weight_decay,
+                   parameters_.data() + range.begin);
+    }
+  }
+  MaskParameters();
+}
+
+void SgdUpdate::ApplyGradient() const {
+  float* gradient = vectors_.gradient.data();
+  const bool is_pulled = options_.needs_start() || !vectors_.control.empty();
+  for (const TrainedRange& range : trained_.ranges) {
+    if (is_pulled) AddPenalties(range, 1.0f, 1.0f, 0.0f, gradient + range.offset);
+  }
+  if (options_.clip_value > 0.0f) {
+    HWY_DYNAMIC_DISPATCH(ClipValuesOnTarget)(options_.clip_value, trained_.size, gradient);
+  }
+  if (!vectors_.mask.empty()) KeepMasked(vectors_.mask, 0, trained_.size, gradient);
+  const float scale = ClipNormScale(options_.clip_norm, vectors_.gradient);
+  for (const TrainedRange& range : trained_.ranges) {
+    float* w = parameters_.data() + range.begin;
+    if (options_.needs_velocity()) {
+      HWY_DYNAMIC_DISPATCH(SubtractVelocityOnTarget)
+      (options_, scale, gradient + range.offset, range.size,
+       vectors_.velocity.data() + range.offset, w);
+    } else {
+      HWY_DYNAMIC_DISPATCH(SubtractGradientOnTarget)
+      (options_.learning_rate, scale, options_.weight_decay, gradient + range.offset, range.size,
+       w);
+    }
+  }
+  MaskParameters();
 }
 
 }  // namespace tern

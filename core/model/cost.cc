@@ -46,12 +46,10 @@ OperationsPerOutput CountPerOutput(const LayerSpec& layer, const Shape& input) {
 
 }  // namespace
 
-absl::StatusOr<Cost> CountCost(const ModelSpec& spec) {
+absl::StatusOr<std::vector<LayerFlops>> CountLayerFlops(const ModelSpec& spec) {
   TERN_ASSIGN_OR_RETURN(const std::vector<Shape> shapes, InferShapes(spec));
   TERN_ASSIGN_OR_RETURN(const ParameterLayout layout, MakeParameterLayout(spec));
-  Cost cost;
-  cost.num_parameters = layout.size;
-  bool input_gradient_needed = false;
+  std::vector<LayerFlops> flops;
   for (size_t i = 0; i < spec.layers.size(); ++i) {
     const LayerSpec& layer = spec.layers[i];
     const int64_t outputs = NumElements(shapes[i]);
@@ -59,15 +57,30 @@ absl::StatusOr<Cost> CountCost(const ModelSpec& spec) {
     if (weight < 0) {
       const OperationsPerOutput each = CountPerOutput(layer, i == 0 ? spec.input : shapes[i - 1]);
       TERN_ASSIGN_OR_RETURN(const int64_t forward, BoundedProduct(layer, outputs, each.forward));
-      cost.forward_flops += forward;
-      cost.training_flops += forward + each.backward * outputs;
+      flops.push_back({.forward = forward, .input_gradient = each.backward * outputs});
       continue;
     }
     const int64_t fan_in = layout.parameters[static_cast<size_t>(weight)].fan_in;
     TERN_ASSIGN_OR_RETURN(const int64_t product, BoundedProduct(layer, outputs, 2 * fan_in));
-    cost.forward_flops += product + outputs;
-    cost.training_flops += (input_gradient_needed ? 3 : 2) * product + 2 * outputs;
-    input_gradient_needed = true;
+    flops.push_back({.forward = product + outputs,
+                     .input_gradient = product,
+                     .weight_gradient = product,
+                     .bias_gradient = outputs});
+  }
+  return flops;
+}
+
+absl::StatusOr<Cost> CountCost(const ModelSpec& spec) {
+  TERN_ASSIGN_OR_RETURN(const std::vector<LayerFlops> layers, CountLayerFlops(spec));
+  TERN_ASSIGN_OR_RETURN(const ParameterLayout layout, MakeParameterLayout(spec));
+  Cost cost;
+  cost.num_parameters = layout.size;
+  bool input_gradient_needed = false;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    cost.forward_flops += layers[i].forward;
+    cost.training_flops += layers[i].forward + layers[i].weight_gradient + layers[i].bias_gradient;
+    if (input_gradient_needed) cost.training_flops += layers[i].input_gradient;
+    input_gradient_needed = input_gradient_needed || layout.weight_of_layer[i] >= 0;
   }
   return cost;
 }

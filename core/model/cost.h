@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "core/model/model_spec.h"
@@ -25,8 +26,20 @@ struct Cost {
   int64_t peak_bytes() const { return std::max({train_bytes, encode_bytes, decode_bytes}); }
 };
 
-// Counts parameters and operations. INVALID_ARGUMENT as MakeParameterLayout, or when a layer takes
-// more than 2^50 operations for one example.
+// Floating-point operations of a layer for one example, pass by pass.
+struct LayerFlops {
+  int64_t forward = 0;
+  int64_t input_gradient = 0;
+  int64_t weight_gradient = 0;
+  int64_t bias_gradient = 0;
+};
+
+// Of every layer, in order. INVALID_ARGUMENT as MakeParameterLayout, or when a layer takes more
+// than 2^50 operations for one example.
+absl::StatusOr<std::vector<LayerFlops>> CountLayerFlops(const ModelSpec& spec);
+
+// Counts parameters and operations, of training those that update every parameter. INVALID_ARGUMENT
+// as CountLayerFlops.
 absl::StatusOr<Cost> CountCost(const ModelSpec& spec);
 
 }  // namespace tern

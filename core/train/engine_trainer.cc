@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <type_traits>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/random.h"
 #include "core/base/status_macros.h"
 #include "core/engine/elementwise.h"
 #include "core/train/fit.h"
+#include "core/train/plan_cost.h"
 
 namespace tern {
 namespace {
@@ -24,6 +27,13 @@ bool HasTakenAllSteps(const TrainOptions& options, int64_t steps) {
   return options.max_local_steps > 0 && steps >= options.max_local_steps;
 }
 
+// Whether `options` are ToProgramOptions(train), whose names of layers would be allocated.
+bool IsCompiledFor(const TrainOptions& train, const ProgramOptions& options) {
+  const int64_t batch_size = train.micro_batch_size > 0 ? train.micro_batch_size : train.batch_size;
+  return options.batch_size == batch_size && options.memory == train.memory &&
+         options.scope == train.scope && options.loss == train.loss;
+}
+
 }  // namespace
 
 absl::StatusOr<TrainReport> EngineTrainer::Train(const Plan& plan, uint64_t client,
@@ -31,15 +41,11 @@ absl::StatusOr<TrainReport> EngineTrainer::Train(const Plan& plan, uint64_t clie
                                                  absl::Span<float> parameters) {
   TERN_RETURN_IF_ERROR(Prepare(plan, dataset.size()));
   TERN_RETURN_IF_ERROR(CheckFit(plan.model, *program_, dataset, parameters));
+  Begin(plan, dataset, parameters);
   RandomStream random({.seed = plan.seed,
                        .round = plan.round,
                        .client = client,
                        .purpose = RandomPurpose::kBatchOrder});
-  std::iota(order_.begin(), order_.end(), 0);
-  // Of a round: nothing is carried over from the one before.
-  const absl::Span<float> velocity = velocity_.span();
-  std::fill(velocity.begin(), velocity.end(), 0.0f);
-  if (start_.size() > 0) std::copy(parameters.begin(), parameters.end(), start_.span().begin());
   TrainReport report = {.num_examples = dataset.size(), .train_bytes = HeldBytes()};
   double total_loss = 0.0;
   for (int64_t epoch = 0; epoch < plan.train.local_epochs; ++epoch) {
@@ -62,60 +68,78 @@ absl::Status EngineTrainer::Prepare(const Plan& plan, int64_t num_examples) {
 }
 
 absl::Status EngineTrainer::PrepareProgram(const Plan& plan) {
-  if (program_.has_value() && program_->batch_size() == plan.train.batch_size &&
-      model_ == plan.model) {
+  if (program_.has_value() && IsCompiledFor(plan.train, options_) && model_ == plan.model) {
     return absl::OkStatus();
   }
-  TERN_ASSIGN_OR_RETURN(program_, Program::Compile(plan.model, plan.train.batch_size));
+  ProgramOptions options = ToProgramOptions(plan.train);
+  TERN_ASSIGN_OR_RETURN(program_, Program::Compile(plan.model, options));
   model_ = plan.model;
+  options_ = std::move(options);
   return absl::OkStatus();
 }
 
 absl::Status EngineTrainer::PrepareBuffers(const Plan& plan, int64_t num_examples) {
   const SgdOptions sgd = ToSgdOptions(plan.train);
-  const int64_t parameters = program_->layout().size;
+  const int64_t trained = program_->trained().size;
   struct Buffer {
     AlignedFloats& floats;
     int64_t size;
   };
   const Buffer buffers[] = {
       {arena_, program_->arena_floats()},
-      {inputs_, plan.train.batch_size * NumElements(plan.model.input)},
-      {velocity_, sgd.needs_velocity() ? parameters : 0},
-      {gradient_, sgd.needs_gradient() ? parameters : 0},
-      {start_, sgd.needs_start() ? parameters : 0},
+      {inputs_, program_->batch_size() * NumElements(plan.model.input)},
+      {velocity_, sgd.needs_velocity() ? trained : 0},
+      {gradient_, NeedsGradient(plan.train) ? trained : 0},
+      {start_, sgd.needs_start() ? trained : 0},
   };
   // The old buffers go before the new ones come.
   for (const Buffer& buffer : buffers) {
     if (buffer.floats.size() != buffer.size) buffer.floats = AlignedFloats();
   }
-  const auto batch_size = static_cast<size_t>(plan.train.batch_size);
-  const auto examples = static_cast<size_t>(num_examples);
-  if (labels_.capacity() != batch_size) std::vector<int32_t>().swap(labels_);
-  if (order_.capacity() != examples) std::vector<int32_t>().swap(order_);
+  const auto resize_exactly = [](auto& vector, int64_t size) {
+    const auto count = static_cast<size_t>(size);
+    if (vector.capacity() != count) std::decay_t<decltype(vector)>().swap(vector);
+    vector.resize(count);
+  };
+  resize_exactly(labels_, program_->batch_size());
+  resize_exactly(order_, num_examples);
+  resize_exactly(present_classes_, plan.train.only_present_classes ? program_->num_classes() : 0);
   for (const Buffer& buffer : buffers) {
     if (buffer.floats.size() == buffer.size) continue;
     TERN_ASSIGN_OR_RETURN(buffer.floats, AlignedFloats::Allocate(buffer.size));
   }
-  labels_.resize(batch_size);
-  order_.resize(examples);
   return absl::OkStatus();
+}
+
+void EngineTrainer::Begin(const Plan& plan, const Dataset& dataset,
+                          absl::Span<const float> parameters) {
+  std::iota(order_.begin(), order_.end(), 0);
+  // Of a round: nothing is carried over from the one before.
+  const absl::Span<float> velocity = velocity_.span();
+  std::fill(velocity.begin(), velocity.end(), 0.0f);
+  if (start_.size() > 0) {
+    for (const TrainedRange& range : program_->trained().ranges) {
+      std::copy_n(parameters.begin() + range.begin, range.size,
+                  start_.span().begin() + range.offset);
+    }
+  }
+  if (!plan.train.only_present_classes) return;
+  std::fill(present_classes_.begin(), present_classes_.end(), uint8_t{0});
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    present_classes_[static_cast<size_t>(dataset.label(i))] = 1;
+  }
 }
 
 absl::Status EngineTrainer::TrainEpoch(const Plan& plan, const Dataset& dataset,
                                        absl::Span<float> parameters, TrainReport& report,
                                        double& total_loss) {
-  const auto example_floats = static_cast<size_t>(NumElements(plan.model.input));
-  for (size_t begin = 0; begin < order_.size(); begin += labels_.size()) {
+  const SgdOptions options = ToSgdOptions(plan.train);
+  const auto batch_size = static_cast<size_t>(plan.train.batch_size);
+  for (size_t begin = 0; begin < order_.size(); begin += batch_size) {
     if (HasTakenAllSteps(plan.train, report.local_steps)) break;
     // The last batch of an epoch may be smaller.
-    const auto indices = absl::MakeConstSpan(order_).subspan(begin, labels_.size());
-    const auto inputs = inputs_.span().first(indices.size() * example_floats);
-    const auto labels = absl::MakeSpan(labels_).first(indices.size());
-    dataset.Gather(indices, inputs, labels);
-    const float loss = program_->Step(
-        parameters, {.inputs = inputs, .labels = labels}, arena_.span(), ToSgdOptions(plan.train),
-        {.velocity = velocity_.span(), .gradient = gradient_.span(), .start = start_.span()});
+    const auto indices = absl::MakeConstSpan(order_).subspan(begin, batch_size);
+    const float loss = TrainBatch(options, dataset, indices, parameters);
     ++report.local_steps;
     if (!std::isfinite(loss)) return Diverged(plan.train, report.local_steps, "the loss is");
     total_loss += static_cast<double>(loss);
@@ -123,11 +147,43 @@ absl::Status EngineTrainer::TrainEpoch(const Plan& plan, const Dataset& dataset,
   return absl::OkStatus();
 }
 
+float EngineTrainer::TrainBatch(const SgdOptions& options, const Dataset& dataset,
+                                absl::Span<const int32_t> indices, absl::Span<float> parameters) {
+  if (indices.size() <= labels_.size()) {
+    return program_->Step(parameters, Gather(dataset, indices), arena_.span(), options, vectors());
+  }
+  double total_loss = 0.0;
+  for (size_t begin = 0; begin < indices.size(); begin += labels_.size()) {
+    const Batch batch = Gather(dataset, indices.subspan(begin, labels_.size()));
+    const double share =
+        static_cast<double>(batch.labels.size()) / static_cast<double>(indices.size());
+    const float loss = program_->Gradient(parameters, batch, arena_.span(), gradient_.span(),
+                                          {.share = share, .accumulate = begin > 0});
+    if (!std::isfinite(loss)) return loss;
+    total_loss += share * static_cast<double>(loss);
+  }
+  program_->ApplyGradient(options, vectors(), parameters);
+  return static_cast<float>(total_loss);
+}
+
+Batch EngineTrainer::Gather(const Dataset& dataset, absl::Span<const int32_t> indices) {
+  const auto inputs =
+      inputs_.span().first(indices.size() * static_cast<size_t>(NumElements(model_.input)));
+  const auto labels = absl::MakeSpan(labels_).first(indices.size());
+  dataset.Gather(indices, inputs, labels);
+  return {.inputs = inputs, .labels = labels, .present_classes = present_classes_};
+}
+
+SgdVectors EngineTrainer::vectors() {
+  return {.velocity = velocity_.span(), .gradient = gradient_.span(), .start = start_.span()};
+}
+
 int64_t EngineTrainer::HeldBytes() const {
   const int64_t floats = program_->layout().size + arena_.size() + inputs_.size() +
                          velocity_.size() + gradient_.size() + start_.size();
   return floats * static_cast<int64_t>(sizeof(float)) +
-         static_cast<int64_t>((labels_.capacity() + order_.capacity()) * sizeof(int32_t));
+         static_cast<int64_t>((labels_.capacity() + order_.capacity()) * sizeof(int32_t) +
+                              present_classes_.capacity());
 }
 
 }  // namespace tern

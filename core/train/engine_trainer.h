@@ -30,22 +30,32 @@ class EngineTrainer final : public Trainer {
   absl::Status PrepareProgram(const Plan& plan);
   // The program's memory, and nothing more than it.
   absl::Status PrepareBuffers(const Plan& plan, int64_t num_examples);
+  // What training begins with: the order of the examples, zero velocity, where FedProx pulls to,
+  // the classes that there are.
+  void Begin(const Plan& plan, const Dataset& dataset, absl::Span<const float> parameters);
   // One pass over the examples in the order of order_, or as far as max_local_steps allows; adds
   // its steps and losses.
   absl::Status TrainEpoch(const Plan& plan, const Dataset& dataset, absl::Span<float> parameters,
                           TrainReport& report, double& total_loss);
+  // One step; returns the batch's mean loss. When that is not finite, nothing has changed.
+  float TrainBatch(const SgdOptions& options, const Dataset& dataset,
+                   absl::Span<const int32_t> indices, absl::Span<float> parameters);
+  Batch Gather(const Dataset& dataset, absl::Span<const int32_t> indices);
+  SgdVectors vectors();
   int64_t HeldBytes() const;
 
-  ModelSpec model_;  // that program_ was compiled from
+  ModelSpec model_;  // that program_ was compiled from, under options_
+  ProgramOptions options_;
   std::optional<Program> program_;
   AlignedFloats arena_;
-  AlignedFloats inputs_;  // of a batch
+  AlignedFloats inputs_;  // of a batch, or micro-batch
   // As SgdVectors; empty when the plan needs none.
   AlignedFloats velocity_;
   AlignedFloats gradient_;
   AlignedFloats start_;
-  std::vector<int32_t> labels_;  // of a batch
-  std::vector<int32_t> order_;   // of the dataset's examples
+  std::vector<int32_t> labels_;           // of a batch, or micro-batch
+  std::vector<int32_t> order_;            // of the dataset's examples
+  std::vector<uint8_t> present_classes_;  // empty: the loss is about all
 };
 
 }  // namespace tern

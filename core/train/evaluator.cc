@@ -6,8 +6,8 @@
 
 #include "core/base/status_macros.h"
 #include "core/engine/aligned_floats.h"
+#include "core/engine/loss.h"
 #include "core/engine/program.h"
-#include "core/engine/softmax_cross_entropy.h"
 #include "core/train/fit.h"
 
 namespace tern {
@@ -42,7 +42,8 @@ struct Predictions {
 };
 
 void PredictBatch(const Program& program, absl::Span<const float> parameters,
-                  const Dataset& dataset, int64_t batch, Workspace& workspace, Predictions& out) {
+                  const Dataset& dataset, LossKind loss_kind, int64_t batch, Workspace& workspace,
+                  Predictions& out) {
   const int64_t begin = batch * kBatchSize;
   const int64_t count = std::min(kBatchSize, dataset.size() - begin);
   const auto classes = static_cast<size_t>(program.num_classes());
@@ -57,7 +58,7 @@ void PredictBatch(const Program& program, absl::Span<const float> parameters,
   double loss = 0.0;
   for (size_t i = 0; i < indices.size(); ++i) {
     const auto row = absl::MakeConstSpan(logits).subspan(i * classes, classes);
-    loss += CrossEntropy(row, labels[i]);
+    loss += ExampleLoss({.kind = loss_kind}, row, labels[i]);
     const auto at = static_cast<size_t>(begin) + i;
     out.labels[at] = labels[i];
     out.predicted[at] =
@@ -122,7 +123,9 @@ Evaluation Summarize(const Predictions& predictions, int64_t num_classes) {
 }  // namespace
 
 absl::StatusOr<Evaluation> Evaluate(const ModelSpec& spec, absl::Span<const float> parameters,
-                                    const Dataset& dataset, ThreadPool& pool) {
+                                    const Dataset& dataset, ThreadPool& pool,
+                                    const LossOptions& loss) {
+  TERN_RETURN_IF_ERROR(ValidateLossOptions(loss));
   TERN_ASSIGN_OR_RETURN(const Program program, Program::Compile(spec, kBatchSize));
   TERN_RETURN_IF_ERROR(CheckFit(spec, program, dataset, parameters));
   std::vector<Workspace> workspaces;
@@ -136,8 +139,8 @@ absl::StatusOr<Evaluation> Evaluate(const ModelSpec& spec, absl::Span<const floa
   predictions.labels.resize(static_cast<size_t>(dataset.size()));
   predictions.batch_losses.resize(static_cast<size_t>(num_batches));
   pool.ParallelFor(num_batches, [&](int worker, int64_t batch) {
-    PredictBatch(program, parameters, dataset, batch, workspaces[static_cast<size_t>(worker)],
-                 predictions);
+    PredictBatch(program, parameters, dataset, loss.kind, batch,
+                 workspaces[static_cast<size_t>(worker)], predictions);
   });
   return Summarize(predictions, program.num_classes());
 }

@@ -9,6 +9,7 @@
 #include "absl/types/span.h"
 #include "core/base/thread_pool.h"
 #include "core/data/dataset.h"
+#include "core/engine/loss.h"
 #include "core/model/model_spec.h"
 
 namespace tern {
@@ -26,7 +27,7 @@ struct ClassMetrics {
 // the data; a class that is never predicted has precision 0.
 struct Evaluation {
   int64_t num_examples = 0;
-  double loss = 0.0;  // mean cross-entropy
+  double loss = 0.0;  // the mean over the examples
   double accuracy = 0.0;
   double precision_macro = 0.0;
   double recall_macro = 0.0;
@@ -36,10 +37,13 @@ struct Evaluation {
   std::vector<std::vector<int64_t>> confusion_matrix;
 };
 
-// The same numbers for any number of threads: batches are fixed, sums are over batches in order.
-// INVALID_ARGUMENT: dataset and model do not fit each other.
+// The loss is that of `loss` without label smoothing, the prediction of an example its largest
+// logit whatever the loss. The same numbers for any number of threads: batches are fixed, sums are
+// over batches in order. INVALID_ARGUMENT: dataset and model do not fit each other, or the loss's
+// options are out of range.
 absl::StatusOr<Evaluation> Evaluate(const ModelSpec& spec, absl::Span<const float> parameters,
-                                    const Dataset& dataset, ThreadPool& pool);
+                                    const Dataset& dataset, ThreadPool& pool,
+                                    const LossOptions& loss = {});
 
 }  // namespace tern
 

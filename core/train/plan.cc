@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
-#include "core/engine/schedule.h"
 
 namespace tern {
 namespace {
@@ -48,6 +47,22 @@ absl::Status CheckPenalties(const TrainOptions& options) {
   return status;
 }
 
+absl::Status CheckMemory(const TrainOptions& options) {
+  absl::Status status;
+  if (options.micro_batch_size < 0 || options.micro_batch_size > options.batch_size) {
+    status.Update(absl::InvalidArgumentError(
+        absl::StrCat("micro_batch_size is ", options.micro_batch_size,
+                     ", expected 0 (the batch at once) to the batch_size, ", options.batch_size)));
+  }
+  if (options.memory != MemoryMode::kFast && options.memory != MemoryMode::kSmall) {
+    status.Update(absl::InvalidArgumentError(
+        absl::StrCat("memory is ", static_cast<int32_t>(options.memory), ", expected ",
+                     static_cast<int32_t>(MemoryMode::kFast), " (fast) or ",
+                     static_cast<int32_t>(MemoryMode::kSmall), " (small)")));
+  }
+  return status;
+}
+
 }  // namespace
 
 absl::Status ValidateTrainOptions(const TrainOptions& options) {
@@ -66,6 +81,9 @@ absl::Status ValidateTrainOptions(const TrainOptions& options) {
   status.Update(CheckPenalties(options));
   status.Update(CheckCoefficient("clip_norm", options.clip_norm));
   status.Update(CheckCoefficient("clip_value", options.clip_value));
+  status.Update(CheckMemory(options));
+  status.Update(ValidateUpdateScope(options.scope));
+  status.Update(ValidateLossOptions(options.loss));
   return status;
 }
 
@@ -77,6 +95,14 @@ SgdOptions ToSgdOptions(const TrainOptions& options) {
           .clip_norm = options.clip_norm,
           .clip_value = options.clip_value,
           .proximal_mu = options.proximal_mu};
+}
+
+ProgramOptions ToProgramOptions(const TrainOptions& options) {
+  return {
+      .batch_size = options.micro_batch_size > 0 ? options.micro_batch_size : options.batch_size,
+      .memory = options.memory,
+      .scope = options.scope,
+      .loss = options.loss};
 }
 
 }  // namespace tern

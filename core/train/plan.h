@@ -6,13 +6,14 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "core/engine/program_options.h"
 #include "core/engine/sgd.h"
 #include "core/model/model_spec.h"
 
 namespace tern {
 
-// How a client trains locally: mini-batch SGD on softmax cross-entropy, fp32. The last six are
-// those of SgdOptions, 0 (false) is without.
+// How a client trains locally: mini-batch SGD in fp32. From momentum to proximal_mu those of
+// SgdOptions, 0 (false) is without.
 struct TrainOptions {
   int64_t local_epochs = 1;
   int64_t batch_size = 10;
@@ -24,6 +25,14 @@ struct TrainOptions {
   float clip_norm = 0.0f;
   float clip_value = 0.0f;
   float proximal_mu = 0.0f;  // FedProx: pulls to the round's model
+  // The examples of a batch that are in memory at once; their gradients are added up. 0: all.
+  int64_t micro_batch_size = 0;
+  MemoryMode memory = MemoryMode::kFast;
+  UpdateScope scope = {};  // what of the model is trained
+  LossOptions loss = {};
+  // The loss is about the classes that occur in the client's examples; the others' logits take no
+  // part in it.
+  bool only_present_classes = false;
 
   bool operator==(const TrainOptions&) const = default;
 };
@@ -47,6 +56,7 @@ absl::Status ValidateTrainOptions(const TrainOptions& options);
 
 // What the engine must know of them.
 SgdOptions ToSgdOptions(const TrainOptions& options);
+ProgramOptions ToProgramOptions(const TrainOptions& options);
 
 }  // namespace tern
 

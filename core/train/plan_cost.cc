@@ -5,15 +5,55 @@
 
 namespace tern {
 
+namespace {
+
+// Of one example, with what runs a second time.
+int64_t TrainingFlops(const Schedule& schedule, const std::vector<LayerFlops>& layers) {
+  int64_t flops = 0;
+  bool before_loss = true;
+  for (const ScheduledStep& step : schedule.training.steps) {
+    if (step.kind == StepKind::kLoss) before_loss = false;
+    if (before_loss || step.kind != StepKind::kForward) continue;
+    flops += layers[schedule.layers[step.layer].spec_index].forward;
+  }
+  // Also of layers whose work others do.
+  bool input_gradient_wanted = false;
+  for (const CompiledLayer& layer : schedule.layers) {
+    const LayerFlops& each = layers[layer.spec_index];
+    flops += each.forward;
+    if (input_gradient_wanted) flops += each.input_gradient;
+    if (layer.weight.size > 0) {
+      flops += each.weight_gradient / layer.shape.out_channels * layer.weight_channels;
+    }
+    if (layer.bias.size > 0) flops += each.bias_gradient;
+    input_gradient_wanted = layer.trained;
+  }
+  return flops;
+}
+
+}  // namespace
+
+bool NeedsGradient(const TrainOptions& train) {
+  const bool is_cut = train.micro_batch_size > 0 && train.micro_batch_size < train.batch_size;
+  return is_cut || ToSgdOptions(train).needs_gradient();
+}
+
 absl::StatusOr<Cost> PlanCost(const Plan& plan, int64_t num_examples) {
   TERN_ASSIGN_OR_RETURN(Cost cost, CountCost(plan.model));
-  TERN_ASSIGN_OR_RETURN(const Program program, Program::Compile(plan.model, plan.train.batch_size));
-  const int64_t vectors = 1 + ToSgdOptions(plan.train).num_vectors();
-  const int64_t floats = vectors * cost.num_parameters + program.arena_floats() +
-                         plan.train.batch_size * NumElements(plan.model.input);
-  const int64_t labels_and_order = plan.train.batch_size + num_examples;
+  TERN_ASSIGN_OR_RETURN(const std::vector<LayerFlops> layers, CountLayerFlops(plan.model));
+  TERN_ASSIGN_OR_RETURN(const Program program,
+                        Program::Compile(plan.model, ToProgramOptions(plan.train)));
+  cost.training_flops = TrainingFlops(program.schedule(), layers);
+  const SgdOptions sgd = ToSgdOptions(plan.train);
+  const int64_t vectors =
+      int{sgd.needs_velocity()} + int{NeedsGradient(plan.train)} + int{sgd.needs_start()};
+  const int64_t floats = cost.num_parameters + vectors * program.trained().size +
+                         program.arena_floats() +
+                         program.batch_size() * NumElements(plan.model.input);
+  const int64_t labels_and_order = program.batch_size() + num_examples;
   cost.train_bytes = floats * static_cast<int64_t>(sizeof(float)) +
-                     labels_and_order * static_cast<int64_t>(sizeof(int32_t));
+                     labels_and_order * static_cast<int64_t>(sizeof(int32_t)) +
+                     (plan.train.only_present_classes ? program.num_classes() : 0);
   return cost;
 }
 

@@ -36,6 +36,26 @@ absl::StatusOr<LayerSpec> LayerFromProto(const v1::Layer& message, int index) {
                    .dilation = message.dilation() == 0 ? 1 : message.dilation()};
 }
 
+void ToProto(const UpdateScope& value, v1::UpdateScope& message) {
+  for (const std::string& layer : value.frozen_layers) message.add_frozen_layers(layer);
+  message.set_last_layers(value.last_layers);
+  message.set_biases_only(value.biases_only);
+  if (value.channels != 1.0f) message.set_channels(value.channels);
+}
+
+absl::StatusOr<UpdateScope> UpdateScopeFromProto(const v1::UpdateScope& message) {
+  TERN_RETURN_IF_ERROR(CheckInRange("number of train.scope.frozen_layers",
+                                    message.frozen_layers_size(), 0, kMaxLayers));
+  for (const std::string& layer : message.frozen_layers()) {
+    TERN_RETURN_IF_ERROR(CheckText("train.scope.frozen_layers", layer));
+  }
+  return UpdateScope{
+      .frozen_layers = {message.frozen_layers().begin(), message.frozen_layers().end()},
+      .last_layers = message.last_layers(),
+      .biases_only = message.biases_only(),
+      .channels = message.channels() == 0.0f ? 1.0f : message.channels()};
+}
+
 void ToProto(const TrainOptions& value, v1::TrainOptions& message) {
   message.set_local_epochs(value.local_epochs);
   message.set_batch_size(value.batch_size);
@@ -47,19 +67,47 @@ void ToProto(const TrainOptions& value, v1::TrainOptions& message) {
   message.set_clip_norm(value.clip_norm);
   message.set_clip_value(value.clip_value);
   message.set_proximal_mu(value.proximal_mu);
+  message.set_micro_batch_size(value.micro_batch_size);
+  // Defaults are left out: plans that need none of these keep their bytes.
+  const TrainOptions defaults;
+  if (value.memory != defaults.memory) {
+    message.set_memory(static_cast<v1::TrainOptions::MemoryMode>(value.memory));
+  }
+  if (value.scope != defaults.scope) ToProto(value.scope, *message.mutable_scope());
+  if (value.loss != defaults.loss) {
+    message.mutable_loss()->set_kind(static_cast<v1::Loss::Kind>(value.loss.kind));
+    message.mutable_loss()->set_label_smoothing(value.loss.label_smoothing);
+  }
+  message.set_only_present_classes(value.only_present_classes);
 }
 
-TrainOptions TrainOptionsFromProto(const v1::TrainOptions& message) {
-  return {.local_epochs = message.local_epochs(),
-          .batch_size = message.batch_size(),
-          .learning_rate = message.learning_rate(),
-          .max_local_steps = message.max_local_steps(),
-          .momentum = message.momentum(),
-          .nesterov = message.nesterov(),
-          .weight_decay = message.weight_decay(),
-          .clip_norm = message.clip_norm(),
-          .clip_value = message.clip_value(),
-          .proximal_mu = message.proximal_mu()};
+// Of a number of the message; 0 is what `unspecified` says. ValidateTrainOptions knows the rest.
+template <typename Enum>
+Enum EnumOr(int number, Enum unspecified) {
+  return number == 0 ? unspecified : static_cast<Enum>(number);
+}
+
+absl::StatusOr<TrainOptions> TrainOptionsFromProto(const v1::TrainOptions& message) {
+  TERN_ASSIGN_OR_RETURN(UpdateScope scope, UpdateScopeFromProto(message.scope()));
+  TrainOptions options = {
+      .local_epochs = message.local_epochs(),
+      .batch_size = message.batch_size(),
+      .learning_rate = message.learning_rate(),
+      .max_local_steps = message.max_local_steps(),
+      .momentum = message.momentum(),
+      .nesterov = message.nesterov(),
+      .weight_decay = message.weight_decay(),
+      .clip_norm = message.clip_norm(),
+      .clip_value = message.clip_value(),
+      .proximal_mu = message.proximal_mu(),
+      .micro_batch_size = message.micro_batch_size(),
+      .memory = EnumOr(message.memory(), MemoryMode::kFast),
+      .scope = std::move(scope),
+      .loss = {.kind = EnumOr(message.loss().kind(), LossKind::kSoftmaxCrossEntropy),
+               .label_smoothing = message.loss().label_smoothing()},
+      .only_present_classes = message.only_present_classes()};
+  TERN_RETURN_IF_ERROR(ValidateTrainOptions(options));
+  return options;
 }
 
 }  // namespace
@@ -111,8 +159,7 @@ void ToProto(const Plan& value, v1::Plan& message) {
 absl::StatusOr<Plan> FromProto(const v1::Plan& message) {
   Plan plan;
   TERN_ASSIGN_OR_RETURN(plan.model, FromProto(message.model()));
-  plan.train = TrainOptionsFromProto(message.train());
-  TERN_RETURN_IF_ERROR(ValidateTrainOptions(plan.train));
+  TERN_ASSIGN_OR_RETURN(plan.train, TrainOptionsFromProto(message.train()));
   TERN_RETURN_IF_ERROR(CheckSize("plan.codec", message.codec().size(), 1, kMaxCodecBytes, "bytes"));
   plan.codec = message.codec();
   plan.seed = message.seed();

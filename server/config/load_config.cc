@@ -92,7 +92,16 @@ absl::Status SetAdapt(const v1::Adapt& source, AdaptOptions& adapt) {
   adapt.min_batch_size = source.min_batch_size();
   adapt.min_local_steps = source.min_local_steps();
   adapt.codecs = {source.codecs().begin(), source.codecs().end()};
+  for (const int mode : source.memory()) adapt.memory.push_back(static_cast<MemoryMode>(mode));
+  adapt.micro_batch_sizes = {source.micro_batch_sizes().begin(), source.micro_batch_sizes().end()};
   return absl::OkStatus();
+}
+
+UpdateScope UpdateScopeOf(const v1::Train::Update& source) {
+  return {.frozen_layers = {source.frozen_layers().begin(), source.frozen_layers().end()},
+          .last_layers = source.last_layers(),
+          .biases_only = source.biases_only(),
+          .channels = source.channels()};
 }
 
 TrainOptions TrainOptionsOf(const v1::Train& source) {
@@ -104,7 +113,13 @@ TrainOptions TrainOptionsOf(const v1::Train& source) {
           .weight_decay = source.weight_decay(),
           .clip_norm = source.clip_norm(),
           .clip_value = source.clip_value(),
-          .proximal_mu = source.proximal_mu()};
+          .proximal_mu = source.proximal_mu(),
+          .micro_batch_size = source.micro_batch_size(),
+          .memory = static_cast<MemoryMode>(source.memory()),
+          .scope = UpdateScopeOf(source.update()),
+          .loss = {.kind = static_cast<LossKind>(source.loss().kind()),
+                   .label_smoothing = source.loss().label_smoothing()},
+          .only_present_classes = source.loss().only_present_classes()};
 }
 
 absl::Status SetTask(const v1::Task& source, uint64_t seed, Task& task) {

@@ -7,7 +7,7 @@
 
 #include "core/base/random.h"
 #include "core/engine/aligned_floats.h"
-#include "core/engine/gemm.h"
+#include "core/engine/kernel_target.h"
 #include "core/engine/program.h"
 #include "core/model/parameter_layout.h"
 #include "core/model/zoo.h"
@@ -80,27 +80,6 @@ void TorchStep(benchmark::State& state, const std::string& model) {
   }
 }
 
-// [m, n, k] and whether op(A) and op(B) are transposes: the products of a step of mlp_200_200 and
-// of the second convolution of mcmahan_cnn.
-void Product(benchmark::State& state, int64_t m, int64_t n, int64_t k, bool transpose_a,
-             bool transpose_b) {
-  AlignedFloats a = AlignedFloats::Allocate(m * k).value();
-  AlignedFloats b = AlignedFloats::Allocate(k * n).value();
-  AlignedFloats c = AlignedFloats::Allocate(m * n).value();
-  AlignedFloats workspace = AlignedFloats::Allocate(GemmWorkspaceFloats(m, n, k)).value();
-  for (AlignedFloats* matrix : {&a, &b, &c}) {
-    for (float& value : matrix->span()) value = 0.01f;
-  }
-  for (auto _ : state) {
-    Gemm(m, n, k, 1e-6f, {a.span().data(), transpose_a ? m : k, transpose_a},
-         {b.span().data(), transpose_b ? k : n, transpose_b}, 1.0f, c.span().data(), n,
-         workspace.span());
-    benchmark::ClobberMemory();
-  }
-  state.counters["FLOP"] = benchmark::Counter(static_cast<double>(2 * m * n * k),
-                                              benchmark::Counter::kIsIterationInvariantRate);
-}
-
 void RegisterAll() {
   const struct {
     const char* model;
@@ -117,21 +96,6 @@ void RegisterAll() {
           ->Arg(batch_size)
           ->Unit(benchmark::kMicrosecond);
     }
-  }
-  const struct {
-    const char* name;
-    int64_t m, n, k;
-    bool transpose_a, transpose_b;
-  } kProducts[] = {{"dense_forward", 10, 200, 784, false, true},
-                   {"dense_input_gradient", 10, 200, 200, false, false},
-                   {"dense_update", 200, 784, 10, true, false},
-                   {"conv_forward", 64, 196, 800, false, false},
-                   {"conv_input_gradient", 800, 196, 64, true, false},
-                   {"conv_update", 64, 800, 196, false, true}};
-  for (const auto& product : kProducts) {
-    benchmark::RegisterBenchmark((std::string("gemm/") + product.name).c_str(), Product, product.m,
-                                 product.n, product.k, product.transpose_a, product.transpose_b)
-        ->Unit(benchmark::kMicrosecond);
   }
 }
 

@@ -22,7 +22,7 @@
 #include "core/base/random.h"
 #include "core/base/status_macros.h"
 #include "core/engine/aligned_floats.h"
-#include "core/engine/gemm.h"
+#include "core/engine/kernel_target.h"
 #include "core/engine/program.h"
 #include "core/model/cost.h"
 #include "core/model/parameter_layout.h"

@@ -3,9 +3,11 @@
 #include <deque>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "compression/frame.h"
 #include "core/base/status_macros.h"
 #include "core/crypto/sha256.h"
+#include "core/wire/device_memory.h"
 #include "core/wire/serialize.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -255,8 +257,28 @@ TEST_F(SessionTest, APlanLargerThanTheDevice_IsReportedBeforeMemoryIsTaken) {
   session.Step();
   EXPECT_EQ(session.Step().next, State::kCheckIn);
   ASSERT_EQ(transport_.failures.size(), 1u);
-  EXPECT_THAT(transport_.failures[0], HasSubstr("the device offers 64"));
+  const MemoryReport report = *DescribeDeviceMemory(SomeLease().plan, dataset_.size());
+  EXPECT_EQ(transport_.failures[0],
+            absl::StrCat("the plan needs ", report.peak_bytes(), " bytes of memory, ",
+                         report.peak_bytes() - 64, " more than the budget of 64: ",
+                         MemoryItemsText(LargestItems(report.Items(), 3))));
+  EXPECT_THAT(transport_.failures[0], HasSubstr("model as sent, then the update "));
   EXPECT_EQ(buffers_.parameters.capacity(), 0u);
+}
+
+TEST_F(SessionTest, APlanThatTakesTheWholeDevice_IsTrained_AByteLessIsTooLittle) {
+  const int64_t needed = DescribeDeviceMemory(SomeLease().plan, dataset_.size())->peak_bytes();
+  for (const int64_t missing : {0, 1}) {
+    transport_.check_in_replies = {SomeLease()};
+    Session session({.client_id = "device", .capabilities = {.ram_bytes = needed - missing}},
+                    {.transport = &transport_,
+                     .trainer = &trainer_,
+                     .dataset = &dataset_,
+                     .clock = &clock_,
+                     .buffers = &buffers_});
+    session.Step();
+    EXPECT_EQ(session.Step().next, missing == 0 ? State::kTrain : State::kCheckIn);
+  }
 }
 
 TEST_F(SessionTest, ALeaseWhoseDeadlineHasPassed_IsGivenUpWithoutWork) {

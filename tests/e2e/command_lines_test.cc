@@ -198,6 +198,47 @@ TEST_F(TinyDevices, Plan_SucceedsWithTheReason) {
   EXPECT_THAT(finished.output, HasSubstr(absl::StrCat("refused: ", kTooSmall)));
 }
 
+TEST_F(TinyDevices, MemoryOfPlansThatNobodyGets_CannotBeShown) {
+  const Finished finished = RunToEnd({Program("tern-sim"), "plan", config(), "--memory"});
+  EXPECT_EQ(finished.exit, ExitStatus{.code = 1}) << finished.output;
+  EXPECT_THAT(finished.output, HasSubstr("no class gets a plan whose memory could be shown"));
+}
+
+class PlanMemory : public Simulation {
+ protected:
+  void SetUp() override { Write({"fraction: 0.5", "fraction: 0.5"}); }
+};
+
+TEST_F(PlanMemory, WithAFile_IsDrawnThere_BeforeOrBehindTheConfiguration) {
+  const std::string file = directory_.File("memory.svg");
+  for (const bool before : {false, true}) {
+    std::vector<std::string> arguments = {Program("tern-sim"), "plan", "--memory", file};
+    arguments.insert(before ? arguments.end() : arguments.begin() + 2, config());
+    const Finished finished = RunToEnd(arguments);
+    EXPECT_EQ(finished.exit, ExitStatus{.code = 0}) << finished.output;
+    EXPECT_THAT(finished.output, HasSubstr("Memory of the plan with width 1, batch 10, codec "));
+    EXPECT_THAT(finished.output, HasSubstr(absl::StrCat(file, " written")));
+    EXPECT_TRUE(std::filesystem::remove(file));
+  }
+}
+
+TEST_F(PlanMemory, WithoutAFile_IsShownOnly) {
+  const Finished finished = RunToEnd({Program("tern-sim"), "plan", "--memory", config()});
+  EXPECT_EQ(finished.exit, ExitStatus{.code = 0}) << finished.output;
+  EXPECT_THAT(finished.output, HasSubstr("conv1 output"));
+  EXPECT_THAT(finished.output, Not(HasSubstr("written")));
+}
+
+TEST_F(PlanMemory, FileThatIsNoSvgOrCannotBeWritten_IsAnError) {
+  const Finished other = RunToEnd({Program("tern-sim"), "plan", config(), "--memory", "a.png"});
+  EXPECT_EQ(other.exit, ExitStatus{.code = 2}) << other.output;
+  EXPECT_THAT(other.output, HasSubstr("give it a name in .svg"));
+  const std::string nowhere = directory_.File("nowhere/a.svg");
+  const Finished finished = RunToEnd({Program("tern-sim"), "plan", config(), "--memory", nowhere});
+  EXPECT_EQ(finished.exit, ExitStatus{.code = 1}) << finished.output;
+  EXPECT_THAT(finished.output, HasSubstr(absl::StrCat(nowhere, ": No such file or directory")));
+}
+
 TEST(CommandLines, Report_OfADirectoryThatIsNoRun_SaysSo) {
   const TemporaryDirectory directory;
   const std::string empty = directory.path();

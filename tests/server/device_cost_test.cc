@@ -2,6 +2,7 @@
 
 #include "core/model/zoo.h"
 #include "core/train/plan_cost.h"
+#include "core/wire/device_memory.h"
 #include "gtest/gtest.h"
 
 namespace tern::server {
@@ -50,6 +51,20 @@ TEST(DeviceCost, ErrorFeedback_TakesItsHeaderOnly) {
 TEST(DeviceCost, AnExample_TakesFourBytes) {
   EXPECT_EQ(DeviceCost(LeNet("none"), 600)->peak_bytes(),
             DeviceCost(LeNet("none"), 0)->peak_bytes() + 4 * 600);
+}
+
+TEST(DeviceCost, Peak_IsTheSumOfWhatItIsMadeOf) {
+  for (const char* codec : {"none", "quantize(8)", "topk(0.01)"}) {
+    for (const bool error_feedback : {false, true}) {
+      for (const MemoryMode memory : {MemoryMode::kFast, MemoryMode::kSmall}) {
+        Plan plan = LeNet(codec, error_feedback);
+        plan.train.memory = memory;
+        EXPECT_EQ(DescribeDeviceMemory(plan, 600)->peak_bytes(),
+                  DeviceCost(plan, 600)->peak_bytes())
+            << codec;
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -3,7 +3,9 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <vector>
 
+#include "core/train/plan_cost.h"
 #include "gtest/gtest.h"
 #include "server/planner.h"
 #include "tests/server/planner_tools.h"
@@ -18,8 +20,7 @@ using ::tern::testing::IsOk;
 struct Expected {
   double width = 0.0;
   std::string codec;
-  int64_t batch_size = 0;
-  int64_t max_local_steps = 0;
+  TrainOptions train;
 };
 
 class ReferencePlanner {
@@ -31,14 +32,15 @@ class ReferencePlanner {
     for (const bool whole_epochs : {true, false}) {
       for (const double width : task_.adapt.widths) {
         for (const std::string& codec : task_.Codecs()) {
-          for (const int64_t batch_size : task_.BatchSizes()) {
-            const int64_t steps = StepsThatFit(width, codec, batch_size);
-            if (whole_epochs && steps == AllSteps(batch_size)) {
-              return Expected{width, codec, batch_size, 0};
+          for (TrainOptions train : CutDown()) {
+            const int64_t steps = StepsThatFit(width, codec, train);
+            if (whole_epochs && steps == AllSteps(train.batch_size)) {
+              return Expected{width, codec, train};
             }
             if (!whole_epochs && task_.adapt.min_local_steps > 0 &&
                 steps >= task_.adapt.min_local_steps) {
-              return Expected{width, codec, batch_size, steps};
+              train.max_local_steps = steps;
+              return Expected{width, codec, train};
             }
           }
         }
@@ -48,15 +50,32 @@ class ReferencePlanner {
   }
 
  private:
+  std::vector<TrainOptions> CutDown() const {
+    std::vector<TrainOptions> all;
+    for (const int64_t batch_size : task_.BatchSizes()) {
+      for (const int64_t micro_batch_size : {int64_t{0}, int64_t{2}}) {
+        if (micro_batch_size == batch_size) continue;
+        for (const MemoryMode memory : task_.adapt.memory) {
+          all.push_back(task_.train);
+          all.back().batch_size = batch_size;
+          all.back().micro_batch_size = micro_batch_size;
+          all.back().memory = memory;
+        }
+      }
+    }
+    return all;
+  }
+
   int64_t AllSteps(int64_t batch_size) const {
     return task_.train.local_epochs * ((num_examples_ + batch_size - 1) / batch_size);
   }
 
-  int64_t StepsThatFit(double width, const std::string& codec, int64_t batch_size) const {
+  int64_t StepsThatFit(double width, const std::string& codec, const TrainOptions& train) const {
     Task one = task_;
     one.adapt = {.widths = {width}};
     one.codec_up = codec;
-    one.train.batch_size = batch_size;
+    one.train = train;
+    const int64_t batch_size = train.batch_size;
     const PlanChoice plan =
         std::get<PlanChoice>(Planner::Create(one)->Choose({.num_examples = num_examples_}));
     if (device_.ram_bytes > 0 && plan.estimate.peak_bytes > device_.ram_bytes) return -1;
@@ -65,7 +84,7 @@ class ReferencePlanner {
     double time_s = 2 * absl::ToDoubleSeconds(device_.round_trip) +
                     down / device_.downlink_bytes_per_second + up / device_.uplink_bytes_per_second;
     double energy_j = down * device_.joules_per_byte_down + up * device_.joules_per_byte_up;
-    const auto flops = static_cast<double>(CountCost(PlanOf(one, plan).model)->training_flops);
+    const auto flops = static_cast<double>(PlanCost(PlanOf(one, plan))->training_flops);
     int64_t steps = -1;
     int64_t left_of_epoch = num_examples_;
     while (time_s <= 75.0 && energy_j <= device_.battery_joules) {
@@ -83,9 +102,23 @@ class ReferencePlanner {
   const int64_t num_examples_;
 };
 
+// Cut down in any way, it takes less memory.
+ModelSpec OneConvolution() {
+  return {.name = "one_convolution",
+          .input = {1, 8, 8},
+          .layers = {{.name = "conv", .kind = LayerKind::kConv2d, .units = 4, .kernel = 3},
+                     {.name = "relu", .kind = LayerKind::kRelu},
+                     {.name = "pool", .kind = LayerKind::kMaxPool2d, .kernel = 2, .stride = 2},
+                     {.name = "flatten", .kind = LayerKind::kFlatten},
+                     {.name = "fc", .kind = LayerKind::kDense, .units = 4}}};
+}
+
 TEST(Planner, AnyDevice_GetsTheFirstPlanThatFits) {
   Task task = AdaptedTask();
+  task.model = OneConvolution();
   task.adapt.min_local_steps = 3;
+  task.adapt.memory = {MemoryMode::kFast, MemoryMode::kSmall};
+  task.adapt.micro_batch_sizes = {2};
   const auto planner = Planner::Create(task);
   ASSERT_THAT(planner, IsOk());
   const double flops = FlopsOf(task);
@@ -93,7 +126,7 @@ TEST(Planner, AnyDevice_GetsTheFirstPlanThatFits) {
   const auto log_uniform = [&](double low, double high) {
     return low * std::exp(std::uniform_real_distribution<>(0, std::log(high / low))(random));
   };
-  int refused = 0, whole = 0, shortened = 0;
+  int refused = 0, whole = 0, shortened = 0, small = 0, cut = 0;
   for (int i = 0; i < 300; ++i) {
     const CheckInRequest request =
         DeviceWith({.ram_bytes = static_cast<int64_t>(log_uniform(500, 20000)),
@@ -116,17 +149,20 @@ TEST(Planner, AnyDevice_GetsTheFirstPlanThatFits) {
     const PlanChoice& choice = std::get<PlanChoice>(answer);
     EXPECT_EQ(choice.width, expected->width) << i;
     EXPECT_EQ(choice.codec, expected->codec) << i;
-    EXPECT_EQ(choice.train.batch_size, expected->batch_size) << i;
-    EXPECT_EQ(choice.train.max_local_steps, expected->max_local_steps) << i;
+    EXPECT_EQ(choice.train, expected->train) << i;
     EXPECT_LE(choice.estimate.peak_bytes, request.capabilities.ram_bytes);
     EXPECT_LE(choice.estimate.total_time(), absl::Seconds(75) + absl::Microseconds(1));
     EXPECT_LE(choice.estimate.energy_j, request.capabilities.battery_joules * (1 + 1e-12));
-    ++(expected->max_local_steps == 0 ? whole : shortened);
+    ++(expected->train.max_local_steps == 0 ? whole : shortened);
+    small += int{expected->train.memory == MemoryMode::kSmall};
+    cut += int{expected->train.micro_batch_size > 0};
   }
-  // All three outcomes were seen, not one only.
+  // All outcomes were seen, not one only.
   EXPECT_GT(refused, 20);
   EXPECT_GT(whole, 20);
   EXPECT_GT(shortened, 20);
+  EXPECT_GT(small, 10);
+  EXPECT_GT(cut, 10);
 }
 
 }  // namespace

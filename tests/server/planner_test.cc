@@ -1,5 +1,6 @@
 #include "server/planner.h"
 
+#include <algorithm>
 #include <limits>
 #include <string>
 #include <utility>
@@ -22,31 +23,6 @@ namespace {
 
 using ::tern::testing::IsOk;
 using ::testing::HasSubstr;
-
-std::variant<PlanChoice, Refusal> ChooseFor(const Task& task, const CheckInRequest& request) {
-  EXPECT_THAT(ValidateTask(task), IsOk());
-  const absl::StatusOr<Planner> planner = Planner::Create(task);
-  EXPECT_THAT(planner, IsOk());
-  return planner->Choose(request);
-}
-
-PlanChoice PlanFor(const Task& task, const CheckInRequest& request) {
-  auto answer = ChooseFor(task, request);
-  if (const auto* refusal = std::get_if<Refusal>(&answer)) {
-    ADD_FAILURE() << "refused: " << refusal->message;
-    return {};
-  }
-  return std::get<PlanChoice>(std::move(answer));
-}
-
-Refusal RefusalOf(const Task& task, const CheckInRequest& request) {
-  auto answer = ChooseFor(task, request);
-  if (std::holds_alternative<PlanChoice>(answer)) {
-    ADD_FAILURE() << "not refused";
-    return {};
-  }
-  return std::get<Refusal>(std::move(answer));
-}
 
 TEST(Planner, DeviceThatDeclaresNothing_GetsTheFullPlan) {
   const PlanChoice choice = PlanFor(AdaptedTask(), DeviceWith({}));
@@ -138,43 +114,36 @@ TEST(Planner, UploadBytes_BoundTheChunksOfEveryUpdate_Tightly) {
   }
 }
 
-TEST(Planner, MemoryOneByteTooSmall_HalvesTheBatchThenTakesTheNextCodecThenTheNextWidth) {
-  Task task = AdaptedTask();
-  task.adapt.codecs = {"none"};
-  const int64_t full = PlanFor(task, DeviceWith({})).estimate.peak_bytes;
-  EXPECT_EQ(PlanFor(task, DeviceWith({.ram_bytes = full})).train.batch_size, 8);
-  const PlanChoice halved = PlanFor(task, DeviceWith({.ram_bytes = full - 1}));
-  EXPECT_EQ(halved.width, 1.0);
-  EXPECT_EQ(halved.train.batch_size, 4);
-  // Plain floats take more memory than 8 bits do, whatever the batch: the width is next.
-  const int64_t quartered = PlanFor(
-                                [&] {
-                                  Task one = task;
-                                  one.train.batch_size = 2;
-                                  one.adapt.codecs.clear();
-                                  return one;
-                                }(),
-                                DeviceWith({}))
-                                .estimate.peak_bytes;
-  const PlanChoice narrow = PlanFor(task, DeviceWith({.ram_bytes = quartered - 1}));
-  EXPECT_EQ(narrow.width_index, 1u);
-  EXPECT_EQ(narrow.train.batch_size, 8);
+TEST(Planner, EveryWidth_TrainsWithTheOptionsOfTheTask) {
+  Task task = PlainTask();
+  task.train.memory = MemoryMode::kSmall;
+  task.train.scope = {.frozen_layers = {"fc1"}, .channels = 0.5f};
+  task.train.loss = {.label_smoothing = 0.1f};
+  task.train.only_present_classes = true;
+  for (const double width : {1.0, 0.5, 0.25}) {
+    task.adapt.widths = {width};
+    const PlanChoice choice = PlanFor(task, DeviceWith({}));
+    EXPECT_EQ(choice.train, task.train);
+    EXPECT_THAT(DeviceCost(PlanOf(task, choice), 20), IsOk());
+  }
 }
 
-TEST(Planner, NoPlanFitsInMemory_IsTooSmall_WithTheSmallestPlan) {
-  Task task = AdaptedTask();
-  task.codec_up = "none";
-  task.adapt.codecs = {};
-  Task smallest = task;
-  smallest.adapt.widths = {0.25};
-  smallest.train.batch_size = 2;
-  const int64_t needed = PlanFor(smallest, DeviceWith({})).estimate.peak_bytes;
-  EXPECT_EQ(PlanFor(task, DeviceWith({.ram_bytes = needed})).width, 0.25);
-  const Refusal refusal = RefusalOf(task, DeviceWith({.ram_bytes = needed - 1}));
-  EXPECT_EQ(refusal.reason, RefusalReason::kDeviceTooSmall);
-  EXPECT_EQ(refusal.message,
-            absl::StrCat("the smallest plan (width 0.25, batch size 2, codec 'none') needs ",
-                         needed, " bytes of memory, the device offers ", needed - 1));
+TEST(Planner, BatchBelowTheMicroBatch_IsTrainedAtOnce) {
+  Task task = PlainTask();
+  task.train.micro_batch_size = 4;
+  task.adapt.min_batch_size = 2;
+  const auto fits = [&](int64_t batch_size) {
+    Task one = task;
+    one.train.batch_size = batch_size;
+    one.train.micro_batch_size = std::min<int64_t>(4, batch_size);
+    one.adapt = {};
+    return PlanFor(one, DeviceWith({})).estimate.peak_bytes;
+  };
+  EXPECT_EQ(PlanFor(task, DeviceWith({})).train.micro_batch_size, 4);
+  const PlanChoice smallest = PlanFor(task, DeviceWith({.ram_bytes = fits(2)}));
+  EXPECT_EQ(smallest.train.batch_size, 2);
+  EXPECT_EQ(smallest.train.micro_batch_size, 2);
+  EXPECT_THAT(ValidateTrainOptions(smallest.train), IsOk());
 }
 
 TEST(Planner, ErrorFeedback_IsForCodecsThatLeaveCoordinatesOut) {

@@ -3,10 +3,14 @@
 #define TERN_TESTS_SERVER_PLANNER_TOOLS_H_
 
 #include <cstdint>
+#include <utility>
+#include <variant>
 
 #include "core/model/cost.h"
 #include "core/model/submodel.h"
+#include "gtest/gtest.h"
 #include "server/planner.h"
+#include "tests/testing/status_matchers.h"
 
 namespace tern::server {
 
@@ -44,6 +48,33 @@ inline Plan PlanOf(const Task& task, const PlanChoice& choice) {
           .codec = choice.codec,
           .submodel = submodel.name,
           .error_feedback = choice.error_feedback};
+}
+
+// The task's answer to the device; the other kind of answer is a failure of the test.
+inline std::variant<PlanChoice, Refusal> ChooseFor(const Task& task,
+                                                   const CheckInRequest& request) {
+  EXPECT_THAT(ValidateTask(task), testing::IsOk());
+  const absl::StatusOr<Planner> planner = Planner::Create(task);
+  EXPECT_THAT(planner, testing::IsOk());
+  return planner->Choose(request);
+}
+
+inline PlanChoice PlanFor(const Task& task, const CheckInRequest& request) {
+  auto answer = ChooseFor(task, request);
+  if (const auto* refusal = std::get_if<Refusal>(&answer)) {
+    ADD_FAILURE() << "refused: " << refusal->message;
+    return {};
+  }
+  return std::get<PlanChoice>(std::move(answer));
+}
+
+inline Refusal RefusalOf(const Task& task, const CheckInRequest& request) {
+  auto answer = ChooseFor(task, request);
+  if (std::holds_alternative<PlanChoice>(answer)) {
+    ADD_FAILURE() << "not refused";
+    return {};
+  }
+  return std::get<Refusal>(std::move(answer));
 }
 
 inline double FlopsOf(const Task& task) {

@@ -142,6 +142,17 @@ TEST_F(RoundRecorderTest, EvaluatesTheModelOfTheRound) {
   EXPECT_THAT(lines_[1], HasSubstr("accuracy 0.500"));
 }
 
+TEST_F(RoundRecorderTest, EvaluatesWithTheLossOfTheTask) {
+  RoundRecorder::Options options = Options(1, 1);
+  options.loss = {.kind = LossKind::kMeanSquaredError};
+  RoundRecorder recorder(options);
+  recorder.Start(report_.get());
+  recorder.OnRoundClosed(Record(1, {0, 0, 0, 0, 0, 3}));  // logits 0 and 3
+  ASSERT_THAT(recorder.Stop(), IsOk());
+  // (0 - 1)^2 + 3^2 and 0 + (3 - 1)^2, in equal parts, of two classes.
+  EXPECT_DOUBLE_EQ(Metrics().at(0).at("eval_loss").get<double>(), (10.0 + 4.0) / 2.0 / 2.0);
+}
+
 TEST_F(RoundRecorderTest, NeverEvaluating_NeedsNoData) {
   RoundRecorder::Options options = Options(1, 0);
   options.test = nullptr;

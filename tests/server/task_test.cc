@@ -3,8 +3,10 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "core/model/zoo.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -59,6 +61,15 @@ std::vector<BadField> BadFields() {
                [](Task& t) { t.initial_parameters = std::vector<float>(44426, kNan); }},
       BadField{"task.train", [](Task& t) { t.train.learning_rate = kNan; }},
       BadField{"task.train", [](Task& t) { t.train.batch_size = 0; }},
+      BadField{"task.train: micro_batch_size", [](Task& t) { t.train.micro_batch_size = 11; }},
+      BadField{"task.train: memory", [](Task& t) { t.train.memory = static_cast<MemoryMode>(0); }},
+      BadField{"task.train.loss: label_smoothing",
+               [](Task& t) { t.train.loss.label_smoothing = kNan; }},
+      BadField{"task.train.update: channels", [](Task& t) { t.train.scope.channels = kNan; }},
+      BadField{"task.train.update: frozen_layers has 'fc9'",
+               [](Task& t) { t.train.scope.frozen_layers = {"fc9"}; }},
+      BadField{"task.train.update: model 'lenet5' has no layer left to train",
+               [](Task& t) { t.train.scope = {.frozen_layers = {"fc3"}, .last_layers = 1}; }},
       BadField{"task.codec.up", [](Task& t) { t.codec_up = "gzip"; }},
       BadField{"task.strategy", [](Task& t) { t.aggregator = "median"; }},
       BadField{"task.strategy", [](Task& t) { t.optimizer.name = "adam"; }},
@@ -92,12 +103,26 @@ std::vector<BadField> BadAdaptFields() {
       BadField{"task.adapt.codecs: codec 'gzip'", [](Task& t) { t.adapt.codecs = {"gzip"}; }},
       BadField{"task.adapt.codecs is a list of 17, expected at most 16",
                [](Task& t) { t.adapt.codecs.assign(17, "none"); }},
-      BadField{"task.adapt is 16 widths x 17 codecs x 4 batch sizes, expected at most 1024",
+      BadField{"task.adapt is 16 widths x 17 codecs x 4 kinds of batches, expected at most 1024",
                [](Task& t) {
                  for (int i = 1; i < 16; ++i) t.adapt.widths.push_back(1 - i / 20.0);
                  t.adapt.codecs.assign(16, "none");
                  t.adapt.min_batch_size = 1;
                }},
+      BadField{"task.adapt.memory is [1, 1], expected 1 (fast) and 2 (small), each at most once",
+               [](Task& t) { t.adapt.memory.assign(2, MemoryMode::kFast); }},
+      BadField{"task.adapt.memory is [1, 2, 1]",
+               [](Task& t) {
+                 t.adapt.memory = {MemoryMode::kFast, MemoryMode::kSmall, MemoryMode::kFast};
+               }},
+      BadField{"task.adapt.memory is [0]",
+               [](Task& t) { t.adapt.memory = {static_cast<MemoryMode>(0)}; }},
+      BadField{"task.adapt.micro_batch_sizes is 0, expected 1 to 4096",
+               [](Task& t) {
+                 t.adapt.micro_batch_sizes = {4, 0};
+               }},
+      BadField{"task.adapt.micro_batch_sizes is a list of 17, expected at most 16",
+               [](Task& t) { t.adapt.micro_batch_sizes.assign(17, 1); }},
       // A layer has the name that the narrow model's scale layer would have.
       BadField{"task.adapt.widths: ", [](Task& t) {
                  t.adapt.widths = {0.5};
@@ -117,6 +142,38 @@ TEST(Task, BatchSizes_AreHalvesDownToTheLeast) {
   EXPECT_THAT(task.BatchSizes(), ElementsAre(10, 5));
   task.adapt.min_batch_size = 10;
   EXPECT_THAT(task.BatchSizes(), ElementsAre(10));
+}
+
+TEST(Task, Trainings_GoByBatchThenMicroBatchThenMemory) {
+  Task task = GoodTask();
+  task.train.batch_size = 8;
+  EXPECT_THAT(task.Trainings(), ElementsAre(task.train));
+  task.train.momentum = 0.5f;
+  task.adapt = {.min_batch_size = 4,
+                .memory = {MemoryMode::kFast, MemoryMode::kSmall},
+                .micro_batch_sizes = {4, 2}};
+  std::vector<std::string> order;
+  for (const TrainOptions& train : task.Trainings()) {
+    EXPECT_EQ(train.momentum, 0.5f);
+    order.push_back(absl::StrCat(train.batch_size, "/", train.micro_batch_size,
+                                 train.memory == MemoryMode::kSmall ? " small" : ""));
+  }
+  EXPECT_THAT(order, ElementsAre("8/0", "8/0 small", "8/4", "8/4 small", "8/2", "8/2 small", "4/0",
+                                 "4/0 small", "4/2", "4/2 small"));
+}
+
+TEST(Task, TrainingsOfATask_KeepItsMemoryModeAndItsMicroBatch) {
+  Task task = GoodTask();
+  task.train.batch_size = 8;
+  task.train.micro_batch_size = 6;
+  task.train.memory = MemoryMode::kSmall;
+  task.adapt.min_batch_size = 4;
+  const std::vector<TrainOptions> trainings = task.Trainings();
+  ASSERT_EQ(trainings.size(), 2u);
+  EXPECT_EQ(trainings[0], task.train);
+  EXPECT_EQ(trainings[1].batch_size, 4);
+  EXPECT_EQ(trainings[1].micro_batch_size, 4);
+  EXPECT_EQ(trainings[1].memory, MemoryMode::kSmall);
 }
 
 TEST(Task, Codecs_BeginWithTheFirstChoice) {

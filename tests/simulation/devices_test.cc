@@ -212,6 +212,34 @@ TEST_F(DevicesTest, ADeviceThatCannotHoldTheModel_TrainsANarrowerOne_InTheMemory
   EXPECT_LT(run.rounds.back().record.train_loss, run.rounds.front().record.train_loss);
 }
 
+TEST_F(DevicesTest, ADeviceWithLessMemory_TrainsTheSameBatchInIt_InTheMemoryThatWasPredicted) {
+  server::Task task = TimedTask();
+  task.train.batch_size = 20;
+  task.model.layers.clear();
+  for (int i = 0; i < 8; ++i) {
+    task.model.layers.push_back(
+        {.name = absl::StrCat("fc", i), .kind = LayerKind::kDense, .units = i < 7 ? 8 : 4});
+  }
+  const std::string speed = "fp32_flops_per_second: 1e6\n";
+  const Outcome plain = Run(task, {{.profile = File("any", speed), .fraction = 1.0}});
+  ASSERT_TRUE(plain.status.ok()) << plain.status;
+  const int64_t full = plain.classes[0].predicted_peak_bytes;
+  const std::string tight = File("tight", absl::StrFormat("%sram_bytes: %d\n", speed, full - 1));
+  const server::AdaptOptions ways[] = {{.memory = {MemoryMode::kFast, MemoryMode::kSmall}},
+                                       {.micro_batch_sizes = {4}}};
+  for (const server::AdaptOptions& way : ways) {
+    task.adapt = way;
+    const Outcome run = Run(task, {{.profile = tight, .fraction = 1.0}});
+    ASSERT_TRUE(run.status.ok()) << run.status;
+    const ClassReport& report = run.classes[0];
+    EXPECT_EQ(report.plan.train.batch_size, 20);
+    EXPECT_GT(report.completed, 0);
+    EXPECT_LT(report.predicted_peak_bytes, full);
+    EXPECT_EQ(report.measured_peak_bytes, report.predicted_peak_bytes);
+    EXPECT_EQ(report.peak_mismatches, 0);
+  }
+}
+
 TEST_F(DevicesTest, NoDeviceThatCanHoldTheModel_IsAnErrorWithTheNumbersBeforeAnythingIsTrained) {
   const std::string tiny = File("tiny", "ram_bytes: 1000\n");
   const Outcome run = Run(TimedTask(), {{.profile = tiny, .fraction = 1.0}});

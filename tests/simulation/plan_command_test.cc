@@ -32,9 +32,14 @@ server::LoadedConfig Lenet5Config() {
 }
 
 std::string Describe(const server::LoadedConfig& config, int64_t num_examples = 600) {
-  const absl::StatusOr<std::string> plans = DescribePlans(config, num_examples);
-  EXPECT_THAT(plans, IsOk());
-  return plans.value_or("");
+  const absl::StatusOr<std::vector<ClassPlan>> plans = ChoosePlans(config, num_examples);
+  if (!plans.ok()) {
+    ADD_FAILURE() << plans.status();
+    return "";
+  }
+  const absl::StatusOr<std::string> text = DescribePlans(config.task, *plans, num_examples);
+  EXPECT_THAT(text, IsOk());
+  return text.value_or("");
 }
 
 TEST(DescribePlans, WithoutAPopulation_IsOneDeviceWithoutLimits) {
@@ -97,10 +102,15 @@ TEST(DescribePlans, RefusedClass_SaysWhyWithTheNumbers) {
   }
 }
 
-TEST(DescribePlans, ProfileThatDoesNotExist_IsNotFound) {
+TEST(DescribePlans, WaysToTakeLessMemory_StandBesideTheBatch) {
   server::LoadedConfig config = Lenet5Config();
-  config.population = {{.profile = "abacus", .fraction = 1.0}};
-  EXPECT_EQ(DescribePlans(config, 600).status().code(), absl::StatusCode::kNotFound);
+  config.task.adapt.memory = {MemoryMode::kSmall};
+  EXPECT_THAT(Describe(config), HasSubstr("  10 small  none "));
+  config.task.train.micro_batch_size = 4;
+  EXPECT_THAT(Describe(config), HasSubstr("  10 in 4s small  none "));
+  config.task.adapt.memory = {};
+  config.task.train.micro_batch_size = 10;
+  EXPECT_THAT(Describe(config), HasSubstr("     10  none "));
 }
 
 }  // namespace

@@ -1,6 +1,9 @@
 #include "simulation/simulator.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
+#include "core/model/parameter_layout.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/simulation/small_task.h"
@@ -75,6 +78,36 @@ TEST_F(SimulatorTest, TrainsAndCountsBytesAndMemory) {
   EXPECT_GT(record.traffic.bytes_down, 6 * 4 * 212);
   EXPECT_GT(record.device_peak_memory_bytes, 2 * 4 * 212);
   EXPECT_GE(traffic_.bytes_up, 30 * 6 * 212);
+}
+
+// Half-width submodels know a frozen layer by the same name.
+TEST_F(SimulatorTest, FrozenLayer_StaysBitForBitInWideAndNarrowModels) {
+  for (const double width : {1.0, 0.5}) {
+    server::Task task = SmallTask();
+    task.adapt.widths = {width};
+    task.train.momentum = 0.9f;
+    task.train.weight_decay = 0.01f;
+    task.train.scope.frozen_layers = {"fc1"};
+    const auto initial = InitialParameters(MakeParameterLayout(task.model).value(), task.seed);
+    rounds_.clear();
+    Run(task, 2);
+    const std::vector<float>& parameters = rounds_.back().record.model->parameters;
+    constexpr std::ptrdiff_t kFc1 = 8 * 16 + 16;
+    EXPECT_TRUE(std::equal(parameters.begin(), parameters.begin() + kFc1, initial.begin()));
+    EXPECT_NE(parameters, initial);
+  }
+}
+
+TEST_F(SimulatorTest, EvaluatesWithTheLossOfTheTask) {
+  server::Task task = SmallTask();
+  task.train.loss = {.kind = LossKind::kMeanSquaredError};
+  Run(task, 2);
+  ThreadPool pool(1);
+  const std::vector<float>& parameters = rounds_.back().record.model->parameters;
+  const auto expected = Evaluate(task.model, parameters, test_, pool, task.train.loss);
+  const auto other = Evaluate(task.model, parameters, test_, pool);
+  EXPECT_EQ(rounds_.back().evaluation->loss, expected->loss);
+  EXPECT_NE(rounds_.back().evaluation->loss, other->loss);
 }
 
 TEST_F(SimulatorTest, MoreClientsPerRoundThanThereAre_IsAnErrorThatNamesBoth) {

@@ -102,6 +102,42 @@ TEST_P(ElementwiseTest, Relu6_CutsBothEndsInPlaceAndElsewhere) {
   for (const float value : values) EXPECT_TRUE(std::isnan(value));
 }
 
+TEST_P(ElementwiseTest, Active_IsABitForEachElementThatPassesTheGradient) {
+  for (int64_t count = 0; count < kLongest; ++count) {
+    std::vector<float> output = Values(count, 16);
+    for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
+      // Among them every end of the two functions.
+      output[i] = i % 5 == 0 ? 0.0f : i % 7 == 0 ? 6.0f : 9.0f * output[i];
+    }
+    for (const bool relu6 : {false, true}) {
+      std::vector<uint8_t> expected(static_cast<size_t>((count + 7) / 8));
+      for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
+        const bool active = output[i] > 0.0f && (!relu6 || output[i] < 6.0f);
+        expected[i / 8] |= static_cast<uint8_t>(active << (i % 8));
+      }
+      expected.push_back(0xA5);
+      std::vector<uint8_t> active(expected.size(), 0xA5);
+      (relu6 ? Relu6Active : ReluActive)(output.data(), count, active.data());
+      EXPECT_EQ(active, expected) << count;
+    }
+  }
+}
+
+TEST_P(ElementwiseTest, KeepActive_KeepsWhereTheBitIsSet) {
+  for (int64_t count = 0; count < kLongest; ++count) {
+    RandomStream random({.seed = 17});
+    std::vector<uint8_t> active(static_cast<size_t>((count + 7) / 8));
+    for (uint8_t& byte : active) byte = static_cast<uint8_t>(random.Below(256));
+    std::vector<float> gradient = Values(count, 18);
+    std::vector<float> expected = gradient;
+    for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
+      if ((active[i / 8] >> (i % 8) & 1) == 0) expected[i] = 0.0f;
+    }
+    KeepActive(active.data(), count, gradient.data());
+    EXPECT_EQ(gradient, expected) << count;
+  }
+}
+
 TEST_P(ElementwiseTest, Multiply_MultipliesInPlaceAndElsewhere) {
   for (int64_t count = 0; count < kLongest; ++count) {
     const std::vector<float> in = Values(count, 12);

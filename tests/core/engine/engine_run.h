@@ -22,14 +22,17 @@ struct EngineRun {
   AlignedFloats arena;
 
   EngineRun(const ModelSpec& model, int64_t batch_size, uint64_t seed = 1)
+      : EngineRun(model, ProgramOptions{.batch_size = batch_size}, seed) {}
+
+  EngineRun(const ModelSpec& model, const ProgramOptions& options, uint64_t seed = 1)
       : spec(model),
-        program(Program::Compile(model, batch_size).value()),
+        program(Program::Compile(model, options).value()),
         parameters(InitialParameters(program.layout(), seed)),
-        inputs(static_cast<size_t>(batch_size * NumElements(model.input))),
+        inputs(static_cast<size_t>(options.batch_size * NumElements(model.input))),
         arena(AlignedFloats::Allocate(program.arena_floats()).value()) {
     RandomStream random({.seed = seed});
     for (float& value : inputs) value = 2.0f * random.NextFloat() - 1.0f;
-    for (int64_t i = 0; i < batch_size; ++i) {
+    for (int64_t i = 0; i < options.batch_size; ++i) {
       labels.push_back(
           static_cast<int32_t>(random.Below(static_cast<uint32_t>(program.num_classes()))));
     }
@@ -50,7 +53,8 @@ struct EngineRun {
   Batch AllExamples() const { return {inputs, labels}; }
 
   std::vector<float> Gradient(float* loss = nullptr) {
-    std::vector<float> gradient(parameters.size(), std::numeric_limits<float>::quiet_NaN());
+    std::vector<float> gradient(static_cast<size_t>(program.trained().size),
+                                std::numeric_limits<float>::quiet_NaN());
     const float mean_loss =
         program.Gradient(parameters, AllExamples(), arena.span(), absl::MakeSpan(gradient));
     if (loss != nullptr) *loss = mean_loss;

@@ -37,6 +37,13 @@ inline std::vector<SgdOptions> SgdOptionGrid(float learning_rate, float clip_nor
   return grid;
 }
 
+// All `size` parameters of a model.
+inline TrainedParameters AllTrained(size_t size) {
+  const auto count = static_cast<int64_t>(size);
+  const TrainedRange all = {.begin = 0, .size = count, .offset = 0};
+  return {.of_parameter = {all}, .ranges = {all}, .size = count};
+}
+
 // The vectors that options ask for, no more.
 class SgdMemory {
  public:

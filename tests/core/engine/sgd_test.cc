@@ -27,23 +27,32 @@ std::vector<float> Values(size_t count, uint64_t seed) {
   return values;
 }
 
-// A step with a given gradient of the loss, which is put where a backward pass puts it.
-void Step(const SgdOptions& options, const SgdVectors& vectors, const std::vector<float>& gradient,
-          std::vector<float>& parameters) {
-  const auto add_to = [&](float scale, absl::Span<float> sink) {
-    for (size_t i = 0; i < gradient.size(); ++i) sink[i] += scale * gradient[i];
-  };
+// A step with a given gradient of the loss, which is put where a backward pass puts it; of the
+// trained coordinates only.
+void Step(const SgdOptions& options, const SgdVectors& vectors, const TrainedParameters& trained,
+          const std::vector<float>& gradient, std::vector<float>& parameters) {
+  const SgdUpdate update(options, vectors, trained, absl::MakeSpan(parameters));
   if (options.needs_gradient()) {
     std::copy(gradient.begin(), gradient.end(), vectors.gradient.begin());
-    ApplyGradient(options, vectors, absl::MakeSpan(parameters));
+    update.ApplyGradient();
   } else if (options.needs_velocity()) {
-    DecayVelocity(options, vectors, parameters);
-    add_to(1.0f, vectors.velocity);
-    ApplyVelocity(options, vectors, absl::MakeSpan(parameters));
+    update.DecayVelocity();
+    for (size_t i = 0; i < gradient.size(); ++i) vectors.velocity[i] += gradient[i];
+    update.ApplyVelocity();
   } else {
-    add_to(InPlaceScale(options), absl::MakeSpan(parameters));
-    ApplyPenalties(options, vectors, absl::MakeSpan(parameters));
+    for (const TrainedRange& range : trained.ranges) {
+      for (int64_t i = 0; i < range.size; ++i) {
+        parameters[static_cast<size_t>(range.begin + i)] +=
+            update.InPlaceScale() * gradient[static_cast<size_t>(range.offset + i)];
+      }
+    }
+    update.ApplyPenalties();
   }
+}
+
+void Step(const SgdOptions& options, const SgdVectors& vectors, const std::vector<float>& gradient,
+          std::vector<float>& parameters) {
+  Step(options, vectors, testing::AllTrained(parameters.size()), gradient, parameters);
 }
 
 std::vector<float> StepFrom(const std::vector<float>& start, const SgdOptions& options,
@@ -164,26 +173,139 @@ TEST(Sgd, Proximal_ByHand) {
   EXPECT_NEAR(parameters[0], 2.82f, 1e-6f);
 }
 
-TEST(Sgd, PlainSgd_ScalesByTheLearningRateAlone) {
-  EXPECT_EQ(InPlaceScale({.learning_rate = 0.1f}), -0.1f);
+// To every option a control variate is the same as a gradient that is larger by it.
+TEST_P(SgdTest, Control_IsAddedToTheGradient) {
+  const std::vector<float> start = Values(70, 1);
+  const std::vector<float> control = Values(70, 2);
+  for (const SgdOptions& options : SgdOptionGrid(0.2f, 0.5f, 0.4f)) {
+    SgdReference reference(options, start);
+    SgdMemory memory(options, start);
+    SgdVectors vectors = memory.vectors();
+    vectors.control = control;
+    std::vector<float> parameters = start;
+    for (uint64_t step = 0; step < 4; ++step) {
+      std::vector<float> gradient = Values(70, 10 + step);
+      Step(options, vectors, gradient, parameters);
+      for (size_t i = 0; i < 70; ++i) gradient[i] += control[i];
+      reference.Step(gradient);
+    }
+    for (size_t i = 0; i < 70; ++i) {
+      ASSERT_NEAR(static_cast<double>(parameters[i]), reference.parameters[i], 2e-6)
+          << testing::ToString(options);
+    }
+  }
 }
 
-TEST(SgdOptions, Vectors_AreThoseThatAreNeeded) {
-  EXPECT_EQ((SgdOptions{.learning_rate = 0.1f, .weight_decay = 0.1f}.num_vectors()), 0);
-  EXPECT_EQ((SgdOptions{.momentum = 0.9f, .weight_decay = 0.1f}.num_vectors()), 1);
-  EXPECT_EQ((SgdOptions{.proximal_mu = 0.1f}.num_vectors()), 1);
-  EXPECT_EQ((SgdOptions{.clip_norm = 1.0f, .clip_value = 1.0f}.num_vectors()), 1);
-  EXPECT_EQ((SgdOptions{.momentum = 0.9f, .nesterov = true}.num_vectors()), 2);
-  EXPECT_EQ((SgdOptions{.momentum = 0.9f, .clip_value = 1.0f, .proximal_mu = 1.0f}.num_vectors()),
-            3);
+// Three ranges with gaps: their coordinates go as those of a model that has them alone, the others
+// stay.
+TEST_P(SgdTest, FrozenCoordinates_Stay) {
+  const TrainedParameters trained = {.ranges = {{.begin = 3, .size = 20, .offset = 0},
+                                                {.begin = 30, .size = 1, .offset = 20},
+                                                {.begin = 40, .size = 17, .offset = 21}},
+                                     .size = 38};
+  const std::vector<float> start = Values(60, 1);
+  std::vector<float> alone_start;
+  for (const TrainedRange& range : trained.ranges) {
+    const auto begin = start.begin() + range.begin;
+    alone_start.insert(alone_start.end(), begin, begin + range.size);
+  }
+  for (const SgdOptions& options : SgdOptionGrid(0.2f, 0.5f, 0.4f)) {
+    SgdMemory memory(options, alone_start);
+    SgdMemory alone_memory(options, alone_start);
+    std::vector<float> parameters = start;
+    std::vector<float> alone = alone_start;
+    for (uint64_t step = 0; step < 3; ++step) {
+      const std::vector<float> gradient = Values(38, 10 + step);
+      Step(options, memory.vectors(), trained, gradient, parameters);
+      Step(options, alone_memory.vectors(), gradient, alone);
+    }
+    std::vector<float> expected = start;
+    for (const TrainedRange& range : trained.ranges) {
+      std::copy_n(alone.begin() + range.offset, range.size, expected.begin() + range.begin);
+    }
+    EXPECT_EQ(parameters, expected) << testing::ToString(options);
+  }
+}
+
+// A range's bits may begin in the middle of a byte.
+TEST_P(SgdTest, MaskOfRanges_HasABitForEachTrainedCoordinate) {
+  const TrainedParameters trained = {
+      .ranges = {{.begin = 2, .size = 3, .offset = 0}, {.begin = 10, .size = 20, .offset = 3}},
+      .size = 23};
+  const std::vector<uint8_t> mask = {0b01011010, 0b11110000, 0b00111};
+  std::vector<float> parameters(32, 1.0f);
+  SgdVectors vectors;
+  vectors.mask = mask;
+  Step({.learning_rate = 0.5f}, vectors, trained, std::vector<float>(23), parameters);
+  std::vector<float> expected(32, 1.0f);
+  for (const TrainedRange& range : trained.ranges) {
+    for (int64_t i = 0; i < range.size; ++i) {
+      const auto bit = static_cast<size_t>(range.offset + i);
+      if ((mask[bit / 8] >> bit % 8 & 1) == 0) expected[static_cast<size_t>(range.begin + i)] = 0;
+    }
+  }
+  EXPECT_EQ(parameters, expected);
+}
+
+// Masked coordinates are zero after the step, and the others move as if they were alone.
+TEST_P(SgdTest, Mask_KeepsItsCoordinatesAtZero) {
+  const std::vector<float> start = Values(45, 1);
+  std::vector<uint8_t> mask(6);
+  std::vector<size_t> live;
+  for (size_t i = 0; i < 45; ++i) {
+    if (i % 3 == 1 || i > 35) continue;
+    mask[i / 8] = static_cast<uint8_t>(mask[i / 8] | 1u << i % 8);
+    live.push_back(i);
+  }
+  const auto only_live = [&](const std::vector<float>& all) {
+    std::vector<float> some;
+    for (const size_t i : live) some.push_back(all[i]);
+    return some;
+  };
+  for (const SgdOptions& options : SgdOptionGrid(0.2f, 0.5f, 0.4f)) {
+    std::vector<float> parameters(45);
+    for (const size_t i : live) parameters[i] = start[i];
+    SgdReference reference(options, only_live(start));
+    SgdMemory memory(options, parameters);
+    SgdVectors vectors = memory.vectors();
+    vectors.mask = mask;
+    for (uint64_t step = 0; step < 4; ++step) {
+      const std::vector<float> gradient = Values(45, 10 + step);
+      Step(options, vectors, gradient, parameters);
+      reference.Step(only_live(gradient));
+    }
+    size_t next = 0;
+    for (size_t i = 0; i < 45; ++i) {
+      if (next < live.size() && live[next] == i) {
+        ASSERT_NEAR(static_cast<double>(parameters[i]), reference.parameters[next++], 2e-6);
+      } else {
+        ASSERT_EQ(parameters[i], 0.0f) << i << " " << testing::ToString(options);
+      }
+    }
+  }
+}
+
+TEST(Sgd, PlainSgd_ScalesByTheLearningRateAlone) {
+  const SgdOptions options = {.learning_rate = 0.1f};
+  const SgdVectors none;
+  const TrainedParameters trained = testing::AllTrained(0);
+  EXPECT_EQ(SgdUpdate(options, none, trained, {}).InPlaceScale(), -0.1f);
 }
 
 TEST(SgdDeathTest, WrongUse_IsOurBug) {
   std::vector<float> parameters(4);
-  EXPECT_DEATH(ApplyPenalties({.proximal_mu = 0.1f}, {}, absl::MakeSpan(parameters)), "start");
-  EXPECT_DEATH(DecayVelocity({.momentum = 0.1f}, {}, parameters), "velocity");
-  EXPECT_DEATH(ApplyGradient({.clip_norm = 0.1f}, {}, absl::MakeSpan(parameters)), "gradient");
-  EXPECT_DEATH(InPlaceScale({.learning_rate = 2.0f, .weight_decay = 0.5f}), "keep > 0");
+  const TrainedParameters trained = testing::AllTrained(4);
+  const auto make = [&](const SgdOptions& options, const SgdVectors& vectors = {}) {
+    return SgdUpdate(options, vectors, trained, absl::MakeSpan(parameters)).InPlaceScale();
+  };
+  EXPECT_DEATH(make({.proximal_mu = 0.1f}), "start");
+  EXPECT_DEATH(make({.momentum = 0.1f}), "velocity");
+  EXPECT_DEATH(make({.clip_norm = 0.1f}), "gradient");
+  const std::vector<float> three(3);
+  EXPECT_DEATH(make({}, {.control = three}), "control");
+  const std::vector<uint8_t> mask(2);
+  EXPECT_DEATH(make({}, {.mask = mask}), "mask");
+  EXPECT_DEATH(make({.learning_rate = 2.0f, .weight_decay = 0.5f}), "keep > 0");
 }
 
 }  // namespace

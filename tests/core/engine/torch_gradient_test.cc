@@ -123,6 +123,27 @@ TEST(TorchGradient, Conv2d_EveryGeometry) {
   }
 }
 
+// Stride 2 has tiles of its own: images of even and odd sizes, of whole and partial vectors, of one
+// pixel; blocks of one channel and of several.
+TEST(TorchGradient, Conv2d_OfStrideTwo) {
+  OnEveryKernelTarget([] {
+    const Shape kImages[] = {{1, 28, 28}, {8, 14, 14}, {3, 1, 2}, {2, 9, 35}, {3, 16, 13}};
+    for (const Shape& image : kImages) {
+      for (const int64_t kernel : {3, 5}) {
+        for (const int64_t units : {1, 8, 13}) {
+          ExpectMatchesTorch({.name = absl::StrCat("conv_u", units, "_k", kernel, "_s2_of_",
+                                                   BatchShapeString(image)),
+                              .input = image,
+                              .layers = {Conv2d("before", image[0], 1, 1, 0),
+                                         Conv2d("conv", units, kernel, 2, kernel / 2), Relu("relu"),
+                                         Conv2d("after", 2, 3, 2, 1), Flatten(), Dense("fc", 3)}},
+                             2);
+        }
+      }
+    }
+  });
+}
+
 // [N, 4, 13, 11] -> conv2d of `units` channels; a layer before it gives it an input gradient.
 void ExpectGroupedMatchesTorch(int64_t units, int64_t groups, int64_t kernel, int64_t stride,
                                int64_t dilation, int64_t padding) {

@@ -10,6 +10,8 @@ struct TorchModel::State {
   ModelSpec spec;
   ParameterLayout layout;
   std::vector<torch::Tensor> parameters;
+  LossOptions loss;
+  std::vector<uint8_t> present_classes;
   // Of SgdStep.
   SgdOptions options;
   std::vector<torch::Tensor> start;
@@ -62,16 +64,48 @@ struct TorchModel::State {
   const torch::Tensor& Parameter(int index) const { return parameters[static_cast<size_t>(index)]; }
 
   torch::Tensor Loss(const torch::Tensor& logits, const std::vector<int32_t>& labels) const {
-    const std::vector<int64_t> targets(labels.begin(), labels.end());
-    return torch::cross_entropy_loss(logits, torch::tensor(targets, torch::kInt64));
+    std::vector<int64_t> classes(labels.begin(), labels.end());
+    if (present_classes.empty()) return LossOfAllClasses(logits, classes);
+    // The loss of a model that has the classes that are present only.
+    std::vector<int64_t> present;
+    std::vector<int64_t> among_present(present_classes.size(), -1);
+    for (size_t j = 0; j < present_classes.size(); ++j) {
+      if (present_classes[j] == 0) continue;
+      among_present[j] = static_cast<int64_t>(present.size());
+      present.push_back(static_cast<int64_t>(j));
+    }
+    for (int64_t& label : classes) label = among_present[static_cast<size_t>(label)];
+    return LossOfAllClasses(logits.index_select(1, torch::tensor(present)), classes);
+  }
+
+  torch::Tensor LossOfAllClasses(const torch::Tensor& logits,
+                                 const std::vector<int64_t>& labels) const {
+    const torch::Tensor targets = torch::tensor(labels, torch::kInt64);
+    const auto one_hot = [&] {
+      return torch::one_hot(targets, logits.size(1)).to(torch::kFloat32);
+    };
+    switch (loss.kind) {
+      case LossKind::kSoftmaxCrossEntropy:
+        return torch::cross_entropy_loss(logits, targets, /*weight=*/{}, at::Reduction::Mean,
+                                         /*ignore_index=*/-100,
+                                         static_cast<double>(loss.label_smoothing));
+      case LossKind::kBinaryCrossEntropy:
+        return torch::binary_cross_entropy_with_logits(logits, one_hot());
+      case LossKind::kMeanSquaredError:
+        return torch::mse_loss(logits, one_hot());
+    }
+    return {};
   }
 };
 
-TorchModel::TorchModel(const ModelSpec& spec, const std::vector<float>& parameters)
+TorchModel::TorchModel(const ModelSpec& spec, const std::vector<float>& parameters,
+                       const LossOptions& loss, const std::vector<uint8_t>& present_classes)
     : state_(std::make_unique<State>()) {
   torch::set_num_threads(1);
   state_->spec = spec;
   state_->layout = MakeParameterLayout(spec).value();
+  state_->loss = loss;
+  state_->present_classes = present_classes;
   for (const Parameter& parameter : state_->layout.parameters) {
     const torch::Tensor values =
         torch::from_blob(const_cast<float*>(parameters.data() + parameter.offset), parameter.shape);

@@ -7,13 +7,14 @@
 #include <memory>
 #include <vector>
 
+#include "core/engine/loss.h"
 #include "core/engine/sgd.h"
 #include "core/model/model_spec.h"
 
 namespace tern::testing {
 
 struct TorchResult {
-  double loss = 0.0;  // mean cross-entropy of the batch
+  double loss = 0.0;  // mean loss of the batch
   std::vector<float> logits;
   std::vector<float> gradient;  // in the order of the ParameterLayout
 };
@@ -21,8 +22,9 @@ struct TorchResult {
 // Runs on one thread, whatever LibTorch was told before.
 class TorchModel {
  public:
-  // `spec` is a model. `parameters` is its flat vector.
-  TorchModel(const ModelSpec& spec, const std::vector<float>& parameters);
+  // `spec` is a model. `parameters` is its flat vector. `present_classes` as for LossGradient.
+  TorchModel(const ModelSpec& spec, const std::vector<float>& parameters,
+             const LossOptions& loss = {}, const std::vector<uint8_t>& present_classes = {});
   ~TorchModel();
 
   // `inputs` are the examples one after the other.

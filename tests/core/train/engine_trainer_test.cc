@@ -206,7 +206,7 @@ TEST(EngineTrainer, Options_AreThoseOfTheEngineAnewInEveryRound) {
 TEST(EngineTrainer, EveryOption_AllocatesInPrepareAlone) {
   if (!testing::CanCountAllocations()) GTEST_SKIP() << "a sanitizer has replaced malloc";
   const FakeDataset dataset = FakeDataset::Random({2, 3, 3}, 4, 30);
-  for (const TrainOptions& train : TrainOptionsWithMemory()) {
+  for (const TrainOptions& train : testing::EveryTrainOption()) {
     Plan plan = SmallPlan();
     plan.train = train;
     EngineTrainer trainer;

@@ -59,6 +59,44 @@ TEST(Evaluate, HandComputedMetrics) {
   EXPECT_NEAR(result->loss, log_sum - 2.0 * 3.0 / 6.0, 1e-12);
 }
 
+// The logit of the predicted class is 2, the others' 0; of four examples one is wrong.
+TEST(Evaluate, OtherLosses_AreMeansOverClassesAndExamples) {
+  const FakeDataset dataset = Predicting(3, {0, 1, 2, 1}, {0, 1, 2, 0});
+  ThreadPool pool(1);
+  const auto loss_of = [&](const LossOptions& loss) {
+    const auto result = Evaluate(IdentityModel(3), IdentityParameters(3), dataset, pool, loss);
+    EXPECT_THAT(result, IsOk());
+    EXPECT_DOUBLE_EQ(result->accuracy, 0.75);
+    return result->loss;
+  };
+  // A class that is there costs log(1 + exp(-x)), one that is not log(1 + exp(x)).
+  const double yes = std::log1p(std::exp(-2.0));
+  const double no = std::log1p(std::exp(2.0));
+  const double zero = std::log(2.0);
+  EXPECT_NEAR(loss_of({.kind = LossKind::kBinaryCrossEntropy}),
+              (3.0 * (yes + 2.0 * zero) + no + 2.0 * zero) / 3.0 / 4.0, 1e-12);
+  EXPECT_NEAR(loss_of({.kind = LossKind::kMeanSquaredError}), (3.0 * 1.0 + (4.0 + 1.0)) / 3.0 / 4.0,
+              1e-12);
+}
+
+TEST(Evaluate, LabelSmoothing_IsLeftOut) {
+  const FakeDataset dataset = Predicting(3, {0, 1, 2, 1}, {0, 1, 2, 0});
+  ThreadPool pool(1);
+  const auto plain = Evaluate(IdentityModel(3), IdentityParameters(3), dataset, pool);
+  const auto smoothed =
+      Evaluate(IdentityModel(3), IdentityParameters(3), dataset, pool, {.label_smoothing = 0.5f});
+  ASSERT_THAT(plain, IsOk());
+  ASSERT_THAT(smoothed, IsOk());
+  EXPECT_EQ(smoothed->loss, plain->loss);
+}
+
+TEST(Evaluate, LossThatIsNone_IsInvalidArgument) {
+  ThreadPool pool(1);
+  EXPECT_THAT(Evaluate(IdentityModel(3), IdentityParameters(3), FakeDataset::Random({3}, 3, 5),
+                       pool, {.kind = static_cast<LossKind>(9)}),
+              StatusIs(absl::StatusCode::kInvalidArgument, "kind is 9"));
+}
+
 TEST(Evaluate, ConfusionMatrix_HasARowForEachTrueClass) {
   const FakeDataset dataset = Predicting(4, {0, 0, 1, 1, 3, 0}, {0, 0, 0, 1, 1, 2});
   ThreadPool pool(1);

@@ -37,10 +37,55 @@ TEST(PlanCost, TrainBytes_AreThoseThatTheTrainerReportsForEveryOption) {
     const auto cost = PlanCost(plan, 30);
     ASSERT_THAT(cost, IsOk());
     EXPECT_EQ(cost->train_bytes, TrainBytes(trainer, plan, dataset));
-    EXPECT_EQ(cost->train_bytes - plain.train_bytes,
-              ToSgdOptions(train).num_vectors() * plain.num_parameters * 4);
+    const SgdOptions sgd = ToSgdOptions(train);
+    const int vectors =
+        int{sgd.needs_velocity()} + int{sgd.needs_gradient()} + int{sgd.needs_start()};
+    EXPECT_EQ(cost->train_bytes - plain.train_bytes, vectors * plain.num_parameters * 4);
     EXPECT_EQ(cost->training_flops, plain.training_flops);
   }
+  for (const TrainOptions& train : testing::EveryTrainOption()) {
+    Plan plan = SmallPlan();
+    plan.train = train;
+    EXPECT_EQ(PlanCost(plan, 30)->train_bytes, TrainBytes(trainer, plan, dataset));
+  }
+}
+
+// A product of a dense layer takes 2 * inputs * units operations in each pass, its bias `units`.
+TEST(PlanCost, FrozenLayers_CostNeitherTheirGradientsNorTheVectorsOfSgd) {
+  Plan plan = SmallPlan();
+  plan.train.momentum = 0.9f;
+  const Cost whole = PlanCost(plan).value();
+  plan.train.scope.frozen_layers = {"fc1"};
+  const Cost last = PlanCost(plan).value();
+  // fc1 maps 18 to 12: the gradients of its weight, bias and ReLU and of fc2's input go.
+  EXPECT_EQ(last.training_flops, whole.training_flops - (2 * 18 * 12 + 12) - 12 - 2 * 12 * 4);
+  EXPECT_LE(last.train_bytes, whole.train_bytes - 4 * (18 + 1) * 12);
+  plan.train.scope.frozen_layers = {"fc2"};
+  const Cost first = PlanCost(plan).value();
+  EXPECT_EQ(first.training_flops, whole.training_flops - (2 * 12 * 4 + 4));
+  EXPECT_LE(first.train_bytes, whole.train_bytes - 4 * (12 + 1) * 4);
+  EXPECT_EQ(first.num_parameters, whole.num_parameters);
+}
+
+TEST(PlanCost, MicroBatches_CostMemoryOnly_InPlaceOfTheWholeBatch) {
+  Plan plan = {.model = ZooModel("lenet5").value(), .train = {.batch_size = 16}};
+  const Cost whole = PlanCost(plan).value();
+  plan.train.micro_batch_size = 16;
+  EXPECT_EQ(PlanCost(plan)->train_bytes, whole.train_bytes);
+  plan.train.micro_batch_size = 1;
+  const Cost one = PlanCost(plan).value();
+  plan.train = {.batch_size = 1};
+  // As a batch of one, and the gradient of the parameters.
+  EXPECT_EQ(one.train_bytes, PlanCost(plan)->train_bytes + 4 * one.num_parameters);
+  EXPECT_LT(one.train_bytes, whole.train_bytes);
+  EXPECT_EQ(one.training_flops, whole.training_flops);
+}
+
+TEST(PlanCost, ScopeThatIsNotOfTheModel_IsInvalidArgument) {
+  Plan plan = SmallPlan();
+  plan.train.scope.frozen_layers = {"fc9"};
+  EXPECT_THAT(PlanCost(plan), StatusIs(absl::StatusCode::kInvalidArgument,
+                                       "frozen_layers has 'fc9', expected a layer of model"));
 }
 
 TEST(PlanCost, AfterALargerPlan_TheTrainerHoldsWhatTheSmallerOneNeeds) {

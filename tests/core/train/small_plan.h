@@ -1,4 +1,4 @@
-// A plan that trains in no time, and the training options that take memory.
+// A plan that trains in no time, and training options for it.
 #ifndef TERN_TESTS_CORE_TRAIN_SMALL_PLAN_H_
 #define TERN_TESTS_CORE_TRAIN_SMALL_PLAN_H_
 
@@ -41,6 +41,27 @@ inline std::vector<TrainOptions> TrainOptionsWithMemory() {
   all[5].clip_value = all[6].clip_value = 0.05f;
   all[6].clip_norm = 0.5f;
   all[6].weight_decay = 0.1f;
+  return all;
+}
+
+// Those, and options of how the model is compiled and of what it is trained on.
+inline std::vector<TrainOptions> EveryTrainOption() {
+  std::vector<TrainOptions> all = TrainOptionsWithMemory();
+  const auto add = [&](TrainOptions train, auto change) {
+    change(train);
+    all.push_back(train);
+  };
+  const TrainOptions plain = SmallPlan().train;
+  const TrainOptions full = all.back();
+  for (const TrainOptions& train : {plain, full}) {
+    add(train, [](TrainOptions& t) { t.micro_batch_size = 3; });
+    add(train, [](TrainOptions& t) { t.memory = MemoryMode::kSmall; });
+    add(train, [](TrainOptions& t) { t.scope.frozen_layers = {"fc1"}; });
+    add(train, [](TrainOptions& t) { t.scope.biases_only = true; });
+    add(train, [](TrainOptions& t) { t.scope.channels = 0.5f; });
+    add(train, [](TrainOptions& t) { t.loss.kind = LossKind::kMeanSquaredError; });
+    add(train, [](TrainOptions& t) { t.only_present_classes = true; });
+  }
   return all;
 }
 

@@ -69,6 +69,7 @@ TEST_F(LoadConfigTest, ShortestConfig_HasTheDefaultsOfTheSchema) {
   EXPECT_EQ(config->task.model, *ZooModel("lenet5"));
   EXPECT_TRUE(config->task.initial_parameters.empty());
   EXPECT_EQ(config->task.num_rounds, 20);
+  EXPECT_EQ(config->task.train, TrainOptions());
   EXPECT_EQ(config->task.codec_up, "none");
   EXPECT_EQ(config->task.round.cohort_size, 10);
   EXPECT_EQ(config->task.round.deadline, absl::Seconds(600));
@@ -88,7 +89,11 @@ TEST_F(LoadConfigTest, EveryField_ReachesItsPlace) {
       "  num_rounds: 3\n"
       "  train: {local_epochs: 2, batch_size: 5, learning_rate: 0.5, momentum: 0.9,\n"
       "          nesterov: true, weight_decay: 0.01, clip_norm: 3, clip_value: 4,\n"
-      "          proximal_mu: 0.02, precision: fp32}\n"
+      "          proximal_mu: 0.02, micro_batch_size: 2, memory: small, precision: fp32,\n"
+      "          update: {frozen_layers: [conv1, fc1], last_layers: 4, biases_only: true,\n"
+      "                   channels: 0.5},\n"
+      "          loss: {kind: softmax_cross_entropy, label_smoothing: 0.1,\n"
+      "                 only_present_classes: true}}\n"
       "  codec: {up: quantize(8), down: none}\n"
       "  strategy: {aggregator: mean, optimizer: fedavg, learning_rate: 0.5, max_update_abs: 2,\n"
       "             max_num_examples: 99}\n"
@@ -118,7 +123,15 @@ TEST_F(LoadConfigTest, EveryField_ReachesItsPlace) {
                                       .weight_decay = 0.01f,
                                       .clip_norm = 3.0f,
                                       .clip_value = 4.0f,
-                                      .proximal_mu = 0.02f}));
+                                      .proximal_mu = 0.02f,
+                                      .micro_batch_size = 2,
+                                      .memory = MemoryMode::kSmall,
+                                      .scope = {.frozen_layers = {"conv1", "fc1"},
+                                                .last_layers = 4,
+                                                .biases_only = true,
+                                                .channels = 0.5f},
+                                      .loss = {.label_smoothing = 0.1f},
+                                      .only_present_classes = true}));
   EXPECT_EQ(task.codec_up, "quantize(8)");
   EXPECT_EQ(task.aggregator, "mean");
   EXPECT_EQ(task.optimizer.name, "fedavg");
@@ -245,6 +258,47 @@ TEST_F(LoadConfigTest, ValueOutOfRange_NamesFileLineAndField) {
                        Line3("data.name is mnist, expected one of fashion_mnist")));
 }
 
+TEST_F(LoadConfigTest, EveryLoss_HasAName) {
+  const std::pair<const char*, LossKind> kinds[] = {
+      {"softmax_cross_entropy", LossKind::kSoftmaxCrossEntropy},
+      {"binary_cross_entropy", LossKind::kBinaryCrossEntropy},
+      {"mse", LossKind::kMeanSquaredError}};
+  for (const auto& [name, kind] : kinds) {
+    const auto config =
+        Load(absl::StrCat("task: {model: lenet5, train: {loss: {kind: ", name, "}}}\n"));
+    ASSERT_THAT(config, IsOk());
+    EXPECT_EQ(config->task.train.loss.kind, kind);
+    EXPECT_EQ(LossKindName(kind), name);
+  }
+}
+
+TEST_F(LoadConfigTest, TrainingOptionThatIsWrong_NamesFileLineAndField) {
+  EXPECT_THAT(ErrorOf("train: {batch_size: 4, micro_batch_size: 5}"),
+              StatusIs(kInvalid, Line3("task.train: micro_batch_size is 5, expected 0 ")));
+  EXPECT_THAT(ErrorOf("train: {memory: tiny}"),
+              StatusIs(kInvalid, Line3("task.train.memory: expected one of fast, small")));
+  EXPECT_THAT(ErrorOf("train: {memory: MEMORY_MODE_UNSPECIFIED}"),
+              StatusIs(kInvalid, Line3("task.train: memory is 0, expected 1 (fast) or 2 (small)")));
+  EXPECT_THAT(ErrorOf("train: {loss: {kind: KIND_UNSPECIFIED}}"),
+              StatusIs(kInvalid, Line3("task.train.loss: loss kind is 0, ")));
+  EXPECT_THAT(ErrorOf("train: {loss: {label_smoothing: 1}}"),
+              StatusIs(kInvalid, Line3("task.train.loss: label_smoothing is 1, ")));
+  EXPECT_THAT(ErrorOf("train: {loss: {kind: mse, label_smoothing: 0.1}}"),
+              StatusIs(kInvalid, Line3("task.train.loss: label_smoothing is 0.1, ")));
+  EXPECT_THAT(ErrorOf("train: {update: {channels: 0}}"),
+              StatusIs(kInvalid, Line3("task.train.update: channels is 0, expected above 0")));
+  EXPECT_THAT(ErrorOf("train: {update: {last_layers: -1}}"),
+              StatusIs(kInvalid, Line3("task.train.update: last_layers is -1, ")));
+  EXPECT_THAT(Load("task:\n  train:\n    update: {frozen_layers: [fc9]}\n  model: lenet5\n"),
+              StatusIs(kInvalid, Line3("task.train.update: frozen_layers has 'fc9', expected a "
+                                       "layer of model 'lenet5'")));
+  EXPECT_THAT(Load("task: {model: lenet5}\n", {"task.train.update.frozen_layers=[pool1]"}),
+              StatusIs(kInvalid,
+                       "--set task.train.update.frozen_layers=[pool1]: "
+                       "task.train.update: frozen_layers has 'pool1', which has no "
+                       "parameters"));
+}
+
 TEST_F(LoadConfigTest, Adapt_ReachesTheTask) {
   const auto plain = Load("task: {model: lenet5}\n");
   ASSERT_THAT(plain, IsOk());
@@ -255,7 +309,8 @@ TEST_F(LoadConfigTest, Adapt_ReachesTheTask) {
   const auto config = Load(
       "task:\n  model: lenet5\n  codec: {up: none, error_feedback: false}\n"
       "  adapt: {widths: [1, 0.5, 0.25], submodel: fedrolex, min_batch_size: 2,\n"
-      "          min_local_steps: 5, codecs: [\"quantize(8)\", none]}\n");
+      "          min_local_steps: 5, codecs: [\"quantize(8)\", none], memory: [fast, small],\n"
+      "          micro_batch_sizes: [4, 2]}\n");
   ASSERT_THAT(config, IsOk());
   const AdaptOptions& adapt = config->task.adapt;
   EXPECT_EQ(adapt.widths, (std::vector<double>{1.0, 0.5, 0.25}));
@@ -263,6 +318,8 @@ TEST_F(LoadConfigTest, Adapt_ReachesTheTask) {
   EXPECT_EQ(adapt.min_batch_size, 2);
   EXPECT_EQ(adapt.min_local_steps, 5);
   EXPECT_EQ(adapt.codecs, (std::vector<std::string>{"quantize(8)", "none"}));
+  EXPECT_EQ(adapt.memory, (std::vector<MemoryMode>{MemoryMode::kFast, MemoryMode::kSmall}));
+  EXPECT_EQ(adapt.micro_batch_sizes, (std::vector<int64_t>{4, 2}));
   EXPECT_FALSE(config->task.error_feedback);
 }
 
@@ -273,6 +330,10 @@ TEST_F(LoadConfigTest, AdaptThatIsWrong_NamesFileLineAndField) {
               StatusIs(kInvalid, Line3("task.adapt.widths is [0.5, 1], expected ")));
   EXPECT_THAT(ErrorOf("adapt: {codecs: [squeeze]}"),
               StatusIs(kInvalid, Line3("task.adapt.codecs: codec 'squeeze'")));
+  EXPECT_THAT(ErrorOf("adapt: {memory: [tiny]}"),
+              StatusIs(kInvalid, Line3("task.adapt.memory[0]: expected one of fast, small")));
+  EXPECT_THAT(ErrorOf("adapt: {memory: [small, small]}"),
+              StatusIs(kInvalid, Line3("task.adapt.memory is [2, 2], expected 1 (fast) and ")));
 }
 
 TEST_F(LoadConfigTest, WrongOverride_IsNamedInsteadOfTheFile) {

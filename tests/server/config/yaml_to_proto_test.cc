@@ -157,6 +157,19 @@ INSTANTIATE_TEST_SUITE_P(
         IllTyped{
             "task: {round: {deadline_s: -1e999}}\n", 1,
             "task.round.deadline_s: expected a finite number, at most 1.79769e+308, got '-1e999'"},
+        IllTyped{"task:\n  train:\n    memory: tiny\n", 3,
+                 "task.train.memory: expected one of fast, small, got 'tiny'"},
+        IllTyped{"task:\n  train:\n    loss:\n      kind: hinge\n", 4,
+                 "task.train.loss.kind: expected one of softmax_cross_entropy, "
+                 "binary_cross_entropy, mse, got 'hinge'"},
+        IllTyped{"task:\n  train:\n    update: {frozen: [fc1]}\n", 3,
+                 "task.train.update.frozen: unknown field; did you mean frozen_layers? fields of "
+                 "Update: frozen_layers, last_layers, biases_only, channels"},
+        IllTyped{"task:\n  train:\n    update: {frozen_layers: fc1}\n", 3,
+                 "task.train.update.frozen_layers: expected a list, got 'fc1'"},
+        IllTyped{"task:\n  train: {loss: mse}\n", 2,
+                 "task.train.loss: expected a mapping with fields of kind, label_smoothing, "
+                 "only_present_classes, got 'mse'"},
         IllTyped{"task: {name: [a]}\n", 1, "task.name: expected text, got a list"},
         IllTyped{"task: {name: }\n", 1, "task.name: expected text ('' for none), got nothing"},
         IllTyped{"task: {name: \"\xff\"}\n", 1,

@@ -1,0 +1,105 @@
+#include "simulation/memory_svg.h"
+
+#include <regex>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "core/model/zoo.h"
+#include "core/wire/device_memory.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace tern::simulation {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+PlanMemory MemoryOf(const ModelSpec& model, MemoryMode memory = MemoryMode::kFast) {
+  return {.plan = "width 1",
+          .classes = "laptop",
+          .report = *DescribeDeviceMemory({.model = model, .train = {.memory = memory}}, 7)};
+}
+
+// Elements that are closed in the order in which they were opened, text without bare < and &.
+bool IsWellFormed(const std::string& xml) {
+  static const std::regex kTag(R"re(<(/?)([a-z]+)((?: [a-zA-Z0-9-]+="[^"<]*")*)(/?)>)re");
+  static const std::regex kText("([^<>&]|&(amp|lt|gt|quot);)*");
+  std::vector<std::string> open;
+  auto position = xml.cbegin();
+  for (std::sregex_iterator tag(xml.begin(), xml.end(), kTag), end; tag != end; ++tag) {
+    const std::string text(position, (*tag)[0].first);
+    if (!std::regex_match(text, kText)) return false;
+    position = (*tag)[0].second;
+    if ((*tag)[1].length() > 0) {
+      if (open.empty() || open.back() != (*tag)[2]) return false;
+      open.pop_back();
+    } else if ((*tag)[4].length() == 0) {
+      open.push_back((*tag)[2]);
+    }
+  }
+  return open.empty() && std::string(position, xml.cend()) == "\n" &&
+         absl::StartsWith(xml, "<svg xmlns=");
+}
+
+TEST(MemorySvg, IsWellFormed_AndNamesEveryTensorAndEveryStep) {
+  for (const std::string& name : ZooModelNames()) {
+    for (const MemoryMode mode : {MemoryMode::kFast, MemoryMode::kSmall}) {
+      const PlanMemory memory = MemoryOf(*ZooModel(name), mode);
+      const std::string svg = MemorySvg({memory});
+      EXPECT_TRUE(IsWellFormed(svg)) << name;
+      for (const ArenaTensor& tensor : memory.report.tensors) {
+        EXPECT_THAT(svg, HasSubstr(absl::StrCat(" ", tensor.name, ": ", BytesText(tensor.bytes),
+                                                " from address ", BytesText(tensor.offset_bytes))));
+      }
+      for (const std::string& step : memory.report.steps) {
+        EXPECT_THAT(svg, HasSubstr(absl::StrCat(" ", step, "</text>")));
+      }
+      for (const MemoryItem& item : memory.report.held) {
+        EXPECT_THAT(svg, HasSubstr(absl::StrCat(item.name, ", ", BytesText(item.bytes))));
+      }
+      EXPECT_THAT(svg, HasSubstr(BytesText(memory.report.peak_bytes())));
+      EXPECT_THAT(svg, HasSubstr(BytesText(memory.report.lower_bound_bytes)));
+    }
+  }
+}
+
+TEST(MemorySvg, LoadsNothing) {
+  const std::string svg = MemorySvg({MemoryOf(*ZooModel("lenet5"))});
+  EXPECT_THAT(svg, Not(HasSubstr("href")));
+  EXPECT_THAT(svg, Not(HasSubstr("url(")));
+  EXPECT_THAT(svg, Not(HasSubstr("<script")));
+}
+
+TEST(MemorySvg, PlansStandBelowEachOther) {
+  const PlanMemory memory = MemoryOf(*ZooModel("tiny_cnn"));
+  const std::string svg = MemorySvg({memory, memory});
+  EXPECT_TRUE(IsWellFormed(svg));
+  EXPECT_THAT(svg, HasSubstr("translate(0 0)"));
+  EXPECT_THAT(svg, HasSubstr("translate(0 716)"));
+  EXPECT_THAT(svg, HasSubstr("height=\"1432\""));
+}
+
+TEST(MemorySvg, NamesOfLayers_MayHoldAnything) {
+  ModelSpec model = *ZooModel("tiny_cnn");
+  model.layers[0].name = "<b>&\"\x01";
+  const std::string svg = MemorySvg({MemoryOf(model)});
+  EXPECT_TRUE(IsWellFormed(svg));
+  EXPECT_THAT(svg, HasSubstr("&lt;b&gt;&amp;&quot; "));
+}
+
+TEST(MemorySvg, OfManySteps_NamesAsManyAsThereIsRoomFor) {
+  ModelSpec model = {.name = "deep", .input = {8}};
+  for (int i = 0; i < 200; ++i) {
+    model.layers.push_back({.name = absl::StrCat("fc", i), .kind = LayerKind::kDense, .units = 8});
+  }
+  const std::string svg = MemorySvg({MemoryOf(model)});
+  EXPECT_TRUE(IsWellFormed(svg));
+  EXPECT_THAT(svg, HasSubstr("1 fc0 forward</text>"));
+  EXPECT_THAT(svg, Not(HasSubstr("2 fc1 forward</text>")));
+}
+
+}  // namespace
+}  // namespace tern::simulation
