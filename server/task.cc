@@ -117,7 +117,8 @@ absl::Status ValidateWidths(const Task& task) {
   return absl::OkStatus();
 }
 
-absl::Status ValidateMemory(const AdaptOptions& adapt) {
+absl::Status ValidateMemory(const Task& task) {
+  const AdaptOptions& adapt = task.adapt;
   const std::vector<MemoryMode>& modes = adapt.memory;
   const bool known = std::all_of(modes.begin(), modes.end(), [](MemoryMode mode) {
     return mode == MemoryMode::kFast || mode == MemoryMode::kSmall;
@@ -136,7 +137,11 @@ absl::Status ValidateMemory(const AdaptOptions& adapt) {
                       absl::StrCat("at most ", kMaxMicroBatchSizes));
   }
   for (const int64_t size : adapt.micro_batch_sizes) {
-    TERN_RETURN_IF_ERROR(CheckRange("adapt.micro_batch_sizes", size, 1, kMaxBatchSize));
+    TERN_RETURN_IF_ERROR(CheckRange("adapt.micro_batch_sizes", size, 1, task.train.batch_size - 1));
+    if (std::count(adapt.micro_batch_sizes.begin(), adapt.micro_batch_sizes.end(), size) > 1) {
+      return FieldError("adapt.micro_batch_sizes", absl::StrCat("a list with ", size, " twice"),
+                        "each size once");
+    }
   }
   return absl::OkStatus();
 }
@@ -155,7 +160,7 @@ absl::Status ValidateAdapt(const Task& task, int64_t num_parameters) {
   for (const std::string& codec : adapt.codecs) {
     TERN_RETURN_IF_ERROR(ValidateCodec("adapt.codecs", codec, num_parameters));
   }
-  TERN_RETURN_IF_ERROR(ValidateMemory(adapt));
+  TERN_RETURN_IF_ERROR(ValidateMemory(task));
   const size_t codecs = task.Codecs().size();
   const size_t trainings = task.Trainings().size();
   if (adapt.widths.size() * codecs * trainings <= kMaxCandidates) return absl::OkStatus();

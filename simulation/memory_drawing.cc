@@ -1,21 +1,25 @@
 #include "simulation/memory_drawing.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <set>
 #include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/types/span.h"
 
 namespace tern::simulation {
 namespace {
 
 constexpr size_t kLineWidth = 120;
-constexpr size_t kLongestName = 40;
-constexpr int64_t kLongestStep = 16;  // columns
-constexpr int64_t kFullHeight = 16;   // lines of an arena in which nothing is small
-constexpr size_t kMaxBorders = 64;    // addresses at which tensors begin or end
+constexpr size_t kLongestName = 35;
+constexpr size_t kLongestStepName = 23;  // in a line with other entries
+constexpr int64_t kWidestStep = 16;      // columns
+constexpr int64_t kFullHeight = 16;      // lines of an arena in which nothing is small
+constexpr size_t kMaxBorders = 64;       // addresses at which tensors begin or end
 
 // Without the unit.
 std::string Number(int64_t bytes) {
@@ -23,8 +27,27 @@ std::string Number(int64_t bytes) {
   return text.substr(0, text.size() - 2);
 }
 
-std::string Shortened(const std::string& name) {
-  return name.size() <= kLongestName ? name : absl::StrCat(name.substr(0, kLongestName - 2), "..");
+// Bytes of the character that `text`, which is not empty, begins with; 0: none.
+size_t CharacterSize(absl::string_view text) {
+  const auto first = static_cast<uint8_t>(text[0]);
+  if (first < 0x80) return 1;
+  const size_t size = first < 0xC0 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF8 ? 4 : 0;
+  if (size == 0 || text.size() < size) return 0;
+  uint32_t code = first & (0x7Fu >> size);
+  for (size_t i = 1; i < size; ++i) {
+    const auto byte = static_cast<uint8_t>(text[i]);
+    if ((byte & 0xC0) != 0x80) return 0;
+    code = code << 6 | (byte & 0x3Fu);
+  }
+  constexpr uint32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
+  const bool surrogate = code >= 0xD800 && code < 0xE000;
+  const bool allowed = !surrogate && code != 0xFFFE && code != 0xFFFF && code <= 0x10FFFF;
+  return allowed && code >= kSmallest[size] ? size : 0;
+}
+
+std::string Padded(absl::string_view text, size_t width) {
+  const size_t size = Characters(text).size();
+  return absl::StrCat(text, std::string(width - std::min(size, width), ' '));
 }
 
 char Fill(TensorRole role) {
@@ -52,8 +75,8 @@ void AppendLine(absl::string_view line, std::string& text) {
 }
 
 // "1 conv1 forward": counted from 1.
-std::string StepText(const MemoryReport& report, int64_t step) {
-  return absl::StrCat(step + 1, " ", Shortened(report.steps[static_cast<size_t>(step)]));
+std::string StepText(const MemoryReport& report, int64_t step, size_t most) {
+  return ShortName(absl::StrCat(step + 1, " ", report.steps[static_cast<size_t>(step)]), most);
 }
 
 void AppendHeld(const MemoryReport& report, std::string& text) {
@@ -67,27 +90,29 @@ void AppendHeld(const MemoryReport& report, std::string& text) {
       static_cast<double>(report.arena_bytes) / static_cast<double>(report.lower_bound_bytes);
   line("lower bound of the arena", report.lower_bound_bytes,
        absl::StrFormat("alive at step %s; the arena is %.3f times that",
-                       StepText(report, report.fullest_step), ratio));
+                       StepText(report, report.fullest_step, kLongestStepName), ratio));
 }
 
 void AppendTable(const MemoryReport& report, std::string& text) {
+  const auto step = [&](int64_t index) { return StepText(report, index, kLongestStepName); };
   size_t name_width = 6;
   size_t step_width = 9;
   for (const ArenaTensor& tensor : report.tensors) {
-    name_width = std::max(name_width, Shortened(tensor.name).size());
-    step_width = std::max(step_width, StepText(report, tensor.first_step).size());
+    name_width = std::max(name_width, Characters(ShortName(tensor.name, kLongestName)).size());
+    step_width = std::max(step_width, Characters(step(tensor.first_step)).size());
   }
   const auto line = [&](const auto& number, absl::string_view name, absl::string_view bytes,
                         absl::string_view offset, absl::string_view from, absl::string_view to) {
-    AppendLine(absl::StrFormat("%5s  %-*s %13s %13s  %-*s  %s", absl::StrCat(number), name_width,
-                               name, bytes, offset, step_width, from, to),
-               text);
+    AppendLine(
+        absl::StrFormat("%5s  %s %13s %13s  %s  %s", absl::StrCat(number), Padded(name, name_width),
+                        bytes, offset, Padded(from, step_width), to),
+        text);
   };
   line("#", "tensor", "bytes", "offset", "from step", "to step");
   for (size_t i = 0; i < report.tensors.size(); ++i) {
     const ArenaTensor& tensor = report.tensors[i];
-    line(i + 1, Shortened(tensor.name), Number(tensor.bytes), Number(tensor.offset_bytes),
-         StepText(report, tensor.first_step), StepText(report, tensor.last_step));
+    line(i + 1, ShortName(tensor.name, kLongestName), Number(tensor.bytes),
+         Number(tensor.offset_bytes), step(tensor.first_step), step(tensor.last_step));
   }
 }
 
@@ -100,7 +125,7 @@ class Picture {
     PlaceLines();
     const auto steps = static_cast<int64_t>(report.steps.size());
     columns_ = static_cast<int64_t>(kLineWidth - label_width_);
-    if (steps <= columns_) columns_ = steps * std::min(columns_ / steps, kLongestStep);
+    if (steps <= columns_) columns_ = steps * std::min(columns_ / steps, kWidestStep);
     lines_.assign(static_cast<size_t>(line_of_.back()),
                   std::string(static_cast<size_t>(columns_), ' '));
     for (size_t i = 0; i < report.tensors.size(); ++i) {
@@ -173,9 +198,10 @@ class Picture {
       cells[end - 1] = ']';
     }
     const std::string number = absl::StrCat(index + 1);
-    const std::string label = absl::StrCat(number, " ", Shortened(tensor.name));
+    const std::string label = absl::StrCat(number, " ", ShortName(tensor.name, kLongestName));
     std::string& top = lines_[above - 1];
-    if (label.size() + 2 <= width) {
+    // A cell is a byte, which a longer character would shift.
+    if (label.size() + 2 <= width && Characters(label).size() == label.size()) {
       top.replace(begin + 1, label.size(), label);
     } else if (number.size() + 2 <= width) {
       top.replace(begin + 1, number.size(), number);
@@ -212,8 +238,9 @@ class Picture {
   void AppendNotes(std::string& text) const {
     std::string line = "Steps:";
     for (size_t step = 0; step < report_.steps.size(); ++step) {
-      const std::string name = absl::StrCat(" ", StepText(report_, static_cast<int64_t>(step)),
-                                            step + 1 < report_.steps.size() ? "," : "");
+      const std::string name =
+          absl::StrCat(" ", StepText(report_, static_cast<int64_t>(step), kLongestName),
+                       step + 1 < report_.steps.size() ? "," : "");
       if (line.size() + name.size() > kLineWidth) {
         AppendLine(line, text);
         line = " ";
@@ -250,5 +277,26 @@ std::string MemoryText(const PlanMemory& memory) {
 }
 
 std::string DrawArena(const MemoryReport& report) { return Picture(report).ToString(); }
+
+std::vector<std::string> Characters(absl::string_view text) {
+  std::vector<std::string> characters;
+  while (!text.empty()) {
+    const size_t size = CharacterSize(text);
+    const bool control = size == 1 && absl::ascii_iscntrl(static_cast<unsigned char>(text[0]));
+    characters.emplace_back(size == 0 ? "?" : control ? " " : text.substr(0, size));
+    text.remove_prefix(std::max(size, size_t{1}));
+  }
+  return characters;
+}
+
+std::string ShortName(absl::string_view name, size_t most) {
+  const std::vector<std::string> characters = Characters(name);
+  if (characters.size() <= most) return absl::StrJoin(characters, "");
+  // " workspace (backward)" fits into two thirds of kLongestName.
+  const size_t end = (most - 2) * 2 / 3;
+  const absl::Span<const std::string> all = characters;
+  return absl::StrCat(absl::StrJoin(all.first(most - 2 - end), ""), "..",
+                      absl::StrJoin(all.last(end), ""));
+}
 
 }  // namespace tern::simulation

@@ -10,6 +10,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "core/base/check.h"
+#include "simulation/memory_drawing.h"
 
 namespace tern::simulation {
 namespace {
@@ -25,10 +26,11 @@ constexpr double kArenaTop = 146;
 constexpr double kArenaHeight = 420;
 constexpr double kArenaLeft = 104;
 constexpr double kArenaRight = kWidth - 150;
-constexpr double kStepNamesHeight = 150;
+constexpr size_t kLongestStepName = 24;   // characters
+constexpr double kStepNamesHeight = 172;  // of that many, upright
 constexpr double kPlanHeight = kArenaTop + kArenaHeight + kStepNamesHeight;
+constexpr double kNoteHeight = 24;
 constexpr double kThin = 4;
-constexpr size_t kLongestName = 40;
 
 constexpr char kStyle[] =
     "text{font:11px sans-serif;fill:#1f2933}"
@@ -63,24 +65,25 @@ const Kind& KindOf(TensorRole role) {
 // Text as XML may hold it.
 std::string Escaped(absl::string_view text) {
   std::string escaped;
-  for (const char c : text) {
-    if (c == '&') {
+  for (const std::string& character : Characters(text)) {
+    if (character == "&") {
       escaped += "&amp;";
-    } else if (c == '<') {
+    } else if (character == "<") {
       escaped += "&lt;";
-    } else if (c == '>') {
+    } else if (character == ">") {
       escaped += "&gt;";
-    } else if (c == '"') {
+    } else if (character == "\"") {
       escaped += "&quot;";
     } else {
-      const bool control = static_cast<unsigned char>(c) < ' ';
-      escaped += control ? ' ' : c;
+      escaped += character;
     }
   }
   return escaped;
 }
 
-double TextWidth(absl::string_view text) { return kCharacter * static_cast<double>(text.size()); }
+double TextWidth(absl::string_view text) {
+  return kCharacter * static_cast<double>(Characters(text).size());
+}
 
 struct Box {
   double x = 0;
@@ -153,19 +156,18 @@ void AppendBox(const Box& box, absl::string_view css_class, absl::string_view la
 
 // All that is held at the peak, the largest first, the arena last.
 void AppendPeakBar(const MemoryReport& report, std::string& svg) {
-  std::vector<MemoryItem> items = LargestItems(report.held, report.held.size());
-  items.push_back({"arena", report.arena_bytes});
   const double scale = (kWidth - 2 * kMargin) / static_cast<double>(report.peak_bytes());
   double x = kMargin;
-  for (const MemoryItem& item : items) {
+  const auto append = [&](const MemoryItem& item, absl::string_view css_class) {
     const double width = static_cast<double>(item.bytes) * scale;
     const std::string title = absl::StrCat(item.name, ", ", BytesText(item.bytes));
     // A number and its unit stay in one line.
     const std::string label = absl::StrReplaceAll(title, {{" B", "\u00a0B"}});
-    AppendBox({x, kBarTop, width, kBarHeight}, item.name == "arena" ? "all" : "held", label,
-              item.name, title, svg);
+    AppendBox({x, kBarTop, width, kBarHeight}, css_class, label, item.name, title, svg);
     x += width;
-  }
+  };
+  for (const MemoryItem& item : LargestItems(report.held, report.held.size())) append(item, "held");
+  append({"arena", report.arena_bytes}, "all");
 }
 
 // Draws the arena of one plan.
@@ -236,8 +238,7 @@ class Arena {
       if (step % every != 0) continue;
       const double x = (X(step) + X(step + 1)) / 2 + 4;
       const double y = bottom + 10;
-      std::string text = StepText(step);
-      if (text.size() > kLongestName) text = absl::StrCat(text.substr(0, kLongestName - 2), "..");
+      const std::string text = ShortName(StepText(step), kLongestStepName);
       // Upright only where lying they would touch.
       if (count <= 8 && TextWidth(text) + 4 < width) {
         AppendText(x - 4, y + 6, "text-anchor=\"middle\"", text, svg_);
@@ -300,7 +301,7 @@ void AppendPlan(const PlanMemory& memory, std::string& svg) {
 }  // namespace
 
 std::string MemorySvg(absl::Span<const PlanMemory> memories) {
-  const double height = kPlanHeight * static_cast<double>(memories.size());
+  const double height = kPlanHeight * static_cast<double>(memories.size()) + kNoteHeight;
   std::string svg = absl::StrFormat(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" "
       "viewBox=\"0 0 %.0f %.0f\">\n<style>%s</style>\n"
@@ -313,6 +314,8 @@ std::string MemorySvg(absl::Span<const PlanMemory> memories) {
     absl::StrAppend(&svg, "</g>\n");
     top += kPlanHeight;
   }
+  AppendText(kMargin, height - 9, "class=\"quiet\"",
+             "Numbers in boxes are those of the table that --memory prints.", svg);
   return absl::StrCat(svg, "</svg>\n");
 }
 

@@ -45,7 +45,7 @@ int64_t GemmWorkspaceFloats(int64_t m, int64_t n, int64_t k, bool a_transposed, 
 //
 // NaN and infinities reach C as the arithmetic says, but for one case: products with an element of
 // op(A) that is exactly 0 may be left out where m is 1, or op(A) is a transpose and k at most 32.
-// What is not finite in that row of op(B) then does not reach C.
+// Whether what is not finite in that row of op(B) then reaches C may depend on other rows of op(A).
 void Gemm(const GemmCall& call, absl::Span<float> workspace);
 
 }  // namespace tern

@@ -120,7 +120,7 @@ HWY_INLINE void MultiplyRowBlock(const GemmCall& g, int64_t i0,
 }
 
 // Of few rows, or of few factors in each. Where most of these are not 0, tiles are faster; both
-// give the same bits.
+// give the same bits if op(B) is finite.
 void GemmRowsOnTarget(const GemmCall& g, float* workspace) {
   for (int64_t i0 = 0; i0 < g.m; i0 += kRowBlock) {
     const int64_t rows = std::min(kRowBlock, g.m - i0);

@@ -15,20 +15,6 @@ bool LiveTogether(const TensorLife& a, const TensorLife& b) {
   return a.first_use <= b.last_use && b.first_use <= a.last_use;
 }
 
-int64_t LowerBoundFloats(absl::Span<const TensorLife> tensors) {
-  int64_t most = 0;
-  // What is alive grows at first uses only.
-  for (const TensorLife& at : tensors) {
-    int64_t alive = 0;
-    for (const TensorLife& tensor : tensors) {
-      const bool lives = tensor.first_use <= at.first_use && at.first_use <= tensor.last_use;
-      if (lives) alive += AlignedSize(tensor);
-    }
-    most = std::max(most, alive);
-  }
-  return most;
-}
-
 MemoryPlan PlaceInOrder(absl::Span<const TensorLife> tensors, absl::Span<const size_t> order) {
   MemoryPlan plan;
   plan.offsets.resize(tensors.size());
@@ -62,6 +48,21 @@ constexpr int64_t (*kPriorities[])(const TensorLife&) = {
 
 }  // namespace
 
+int64_t LowerBoundFloats(absl::Span<const TensorLife> tensors) {
+  int64_t last_step = 0;
+  for (const TensorLife& tensor : tensors) last_step = std::max(last_step, tensor.last_use);
+  std::vector<int64_t> change(static_cast<size_t>(last_step) +
+                              2);  // at each step, of what is alive
+  for (const TensorLife& tensor : tensors) {
+    change[static_cast<size_t>(tensor.first_use)] += AlignedSize(tensor);
+    change[static_cast<size_t>(tensor.last_use) + 1] -= AlignedSize(tensor);
+  }
+  int64_t alive = 0;
+  int64_t most = 0;
+  for (const int64_t step : change) most = std::max(most, alive += step);
+  return most;
+}
+
 MemoryPlan PlanMemory(absl::Span<const TensorLife> tensors) {
   MemoryPlan best;
   std::vector<size_t> order(tensors.size());
@@ -73,7 +74,6 @@ MemoryPlan PlanMemory(absl::Span<const TensorLife> tensors) {
     MemoryPlan plan = PlaceInOrder(tensors, order);
     if (best.offsets.empty() || plan.total_floats < best.total_floats) best = std::move(plan);
   }
-  best.lower_bound_floats = LowerBoundFloats(tensors);
   return best;
 }
 

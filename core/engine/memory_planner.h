@@ -20,11 +20,12 @@ struct TensorLife {
 struct MemoryPlan {
   std::vector<int64_t> offsets;  // of each tensor, in floats; multiples of kArenaAlignmentFloats
   int64_t total_floats = 0;
-  // The most floats that are alive at one step: no plan takes less.
-  int64_t lower_bound_floats = 0;
 };
 
 inline constexpr int64_t kArenaAlignmentFloats = 16;  // 64 bytes: a cache line, the widest vector
+
+// The most floats that are alive at one step: no plan takes less.
+int64_t LowerBoundFloats(absl::Span<const TensorLife> tensors);
 
 // No two tensors that live at the same step overlap. Greedy (Pisarchyk and Lee 2020, "Efficient
 // memory management for deep neural net inference", section 5.2): tensors in turn, each into the

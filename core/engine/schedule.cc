@@ -63,7 +63,9 @@ void FusePooling(std::vector<CompiledLayer>& layers) {
     if (layers[i].kernel->kind != LayerKind::kMaxPool2d || pool.kernel != pool.stride) continue;
     size_t before = i - 1;
     while (before > 0 && layers[before].kernel->output_buffer == OutputBuffer::kView) --before;
-    if (layers[before].kernel->kind != LayerKind::kConv2d) continue;
+    // Of two in a row the second stays.
+    if (layers[before].kernel->kind != LayerKind::kConv2d || layers[before].shape.pool > 1)
+      continue;
     layers[before].shape.pool = pool.kernel;
     layers[i].kernel = FindLayerKernel(LayerKind::kFlatten);
   }
@@ -139,6 +141,10 @@ absl::StatusOr<Schedule> MakeSchedule(const ModelSpec& spec, const ProgramOption
   if (batch_size < 1 || batch_size > kMaxBatchSize) {
     return absl::InvalidArgumentError(
         absl::StrCat("batch_size is ", batch_size, ", expected 1 to ", kMaxBatchSize));
+  }
+  if (options.memory != MemoryMode::kFast && options.memory != MemoryMode::kSmall) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("memory is ", static_cast<int32_t>(options.memory), ", no known mode"));
   }
   Schedule schedule;
   TERN_ASSIGN_OR_RETURN(schedule.layout, MakeParameterLayout(spec));

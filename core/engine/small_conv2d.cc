@@ -86,9 +86,11 @@ void ForwardRow(const LayerShape& shape, const ForwardCall& call, int64_t exampl
   }
 }
 
-// How the backward pass runs. Between the gradients of a pool or of a longer stride, rows of the
-// image would meet mostly zeros.
-bool RunsAlongImage(const LayerShape& shape) { return shape.stride == 1 && shape.pool == 1; }
+// How the backward pass runs. Between the gradients of a pool or of a longer stride, and around
+// those of a kernel that is nearly as wide as the image, rows of the image would meet mostly zeros.
+bool RunsAlongImage(const LayerShape& shape) {
+  return shape.stride == 1 && shape.pool == 1 && 2 * shape.out_width >= shape.in_width;
+}
 
 // How the gradient of a channel's output is cut into strips, and their layout: rows lie in zeros,
 // the margins before and behind each, which two rows share.

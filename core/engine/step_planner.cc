@@ -1,12 +1,15 @@
 #include "core/engine/step_planner.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "core/engine/memory_planner.h"
 
 namespace tern {
 namespace {
+
+constexpr int64_t kNoLimit = std::numeric_limits<int64_t>::max();
 
 bool IsRelu(const CompiledLayer& layer) {
   return layer.kernel->kind == LayerKind::kRelu || layer.kernel->kind == LayerKind::kRelu6;
@@ -80,11 +83,12 @@ class StepPlanner {
 
   StepPlan Inference() && {
     Forward(0, layers_.size(), kNotInArena, /*keep=*/false);
-    return std::move(*this).Place();
+    return std::move(*this).Place(kNoLimit);
   }
 
-  // `cuts`: where segments but the first begin, ascending.
-  StepPlan Training(absl::Span<const size_t> cuts) && {
+  // `cuts`: where segments but the first begin, ascending. A plan whose lower bound is not below
+  // `limit` comes without steps and places.
+  StepPlan Training(absl::Span<const size_t> cuts, int64_t limit) && {
     std::vector<size_t> borders = {0};
     borders.insert(borders.end(), cuts.begin(), cuts.end());
     borders.push_back(layers_.size());
@@ -108,7 +112,7 @@ class StepPlanner {
       }
       for (size_t i = end; i-- > begin && layers_.HasBackward(i);) gradient = Backward(i, gradient);
     }
-    return std::move(*this).Place();
+    return std::move(*this).Place(limit);
   }
 
  private:
@@ -242,9 +246,13 @@ class StepPlanner {
   }
 
   // From ids of tensors to offsets.
-  StepPlan Place() && {
+  StepPlan Place(int64_t limit) && {
     std::vector<TensorLife> lives;
     for (const PlacedTensor& tensor : tensors_) lives.push_back(tensor.life);
+    const int64_t lower_bound = LowerBoundFloats(lives);
+    if (lower_bound >= limit) {
+      return {.arena_floats = lower_bound, .lower_bound_floats = lower_bound};
+    }
     const MemoryPlan memory = PlanMemory(lives);
     for (size_t i = 0; i < tensors_.size(); ++i) tensors_[i].offset = memory.offsets[i];
     for (ScheduledStep& step : steps_) {
@@ -258,7 +266,7 @@ class StepPlanner {
     return {.steps = std::move(steps_),
             .tensors = std::move(tensors_),
             .arena_floats = memory.total_floats,
-            .lower_bound_floats = memory.lower_bound_floats};
+            .lower_bound_floats = lower_bound};
   }
 
   const Layers& layers_;
@@ -300,7 +308,7 @@ StepPlan PlanInference(absl::Span<const CompiledLayer> layers, int64_t batch_siz
 }
 
 StepPlan PlanTraining(absl::Span<const CompiledLayer> layers, int64_t batch_size) {
-  return StepPlanner(Layers(layers, true), batch_size).Training({});
+  return StepPlanner(Layers(layers, true), batch_size).Training({}, kNoLimit);
 }
 
 StepPlan PlanTrainingInSegments(absl::Span<const CompiledLayer> all, int64_t batch_size) {
@@ -311,7 +319,7 @@ StepPlan PlanTrainingInSegments(absl::Span<const CompiledLayer> all, int64_t bat
   }
   StepPlan best = PlanTraining(all, batch_size);
   const auto consider = [&](absl::Span<const size_t> cuts) {
-    StepPlan plan = StepPlanner(layers, batch_size).Training(cuts);
+    StepPlan plan = StepPlanner(layers, batch_size).Training(cuts, best.arena_floats);
     if (plan.arena_floats < best.arena_floats) best = std::move(plan);
   };
   const size_t distance = (allowed.size() + kMaxPlans - 1) / kMaxPlans;

@@ -45,14 +45,19 @@ void FreezeAllButLast(const ParameterLayout& layout, int64_t last_layers, Frozen
 int64_t TrainedSize(const Parameter& parameter, const UpdateScope& scope) {
   if (parameter.role == ParameterRole::kBias) return parameter.size;
   if (scope.biases_only) return 0;
-  const auto channels = static_cast<double>(parameter.shape[0]);
-  const auto trained = static_cast<int64_t>(std::ceil(double{scope.channels} * channels));
+  // In floats, in which a tenth of ten is one.
+  const float channels = scope.channels * static_cast<float>(parameter.shape[0]);
+  const auto trained = std::min(static_cast<int64_t>(std::ceil(channels)), parameter.shape[0]);
   return trained * (parameter.size / parameter.shape[0]);
 }
 
 }  // namespace
 
 absl::Status ValidateUpdateScope(const UpdateScope& scope) {
+  if (static_cast<int64_t>(scope.frozen_layers.size()) > kMaxLayers) {
+    return absl::InvalidArgumentError(absl::StrCat("frozen_layers has ", scope.frozen_layers.size(),
+                                                   " names, expected at most ", kMaxLayers));
+  }
   if (scope.last_layers < 0) {
     return absl::InvalidArgumentError(
         absl::StrCat("last_layers is ", scope.last_layers, ", expected 0 (all) or more"));

@@ -79,25 +79,6 @@ class Names {
   int64_t loss_ = 0;  // the step
 };
 
-std::vector<MemoryItem> HeldItems(const Plan& plan, const Program& program, int64_t num_examples) {
-  const SgdOptions sgd = ToSgdOptions(plan.train);
-  const int64_t trained_bytes = program.trained().size * kFloatBytes;
-  constexpr auto kLabelBytes = static_cast<int64_t>(sizeof(int32_t));
-  const std::vector<MemoryItem> all = {
-      {"parameters", program.layout().size * kFloatBytes},
-      {"velocity", sgd.needs_velocity() ? trained_bytes : 0},
-      {"gradient", NeedsGradient(plan.train) ? trained_bytes : 0},
-      {"start of FedProx", sgd.needs_start() ? trained_bytes : 0},
-      {"inputs of a batch", program.batch_size() * NumElements(plan.model.input) * kFloatBytes},
-      {"labels", program.batch_size() * kLabelBytes},
-      {"order of the examples", num_examples * kLabelBytes},
-      {"classes that occur", plan.train.only_present_classes ? program.num_classes() : 0}};
-  std::vector<MemoryItem> held;
-  std::copy_if(all.begin(), all.end(), std::back_inserter(held),
-               [](const MemoryItem& item) { return item.bytes > 0; });
-  return held;
-}
-
 // The first of those at which the most is alive.
 int64_t FullestStep(const MemoryReport& report) {
   std::vector<int64_t> alive(report.steps.size());
@@ -123,8 +104,30 @@ int64_t MemoryReport::peak_bytes() const {
 
 std::vector<MemoryItem> MemoryReport::Items() const {
   std::vector<MemoryItem> items = held;
-  for (const ArenaTensor& tensor : tensors) items.push_back({tensor.name, tensor.bytes});
+  for (const ArenaTensor& tensor : tensors) {
+    if (tensor.first_step > fullest_step || tensor.last_step < fullest_step) continue;
+    items.push_back({tensor.name, tensor.bytes});
+  }
   return items;
+}
+
+std::vector<MemoryItem> HeldItems(const Plan& plan, const Program& program, int64_t num_examples) {
+  const SgdOptions sgd = ToSgdOptions(plan.train);
+  const int64_t trained_bytes = program.trained().size * kFloatBytes;
+  constexpr auto kLabelBytes = static_cast<int64_t>(sizeof(int32_t));
+  const std::vector<MemoryItem> all = {
+      {"parameters", program.layout().size * kFloatBytes},
+      {"velocity", sgd.needs_velocity() ? trained_bytes : 0},
+      {"gradient", NeedsGradient(plan.train) ? trained_bytes : 0},
+      {"start of FedProx", sgd.needs_start() ? trained_bytes : 0},
+      {"inputs of a batch", program.batch_size() * NumElements(plan.model.input) * kFloatBytes},
+      {"labels", program.batch_size() * kLabelBytes},
+      {"order of the examples", num_examples * kLabelBytes},
+      {"classes that occur", plan.train.only_present_classes ? program.num_classes() : 0}};
+  std::vector<MemoryItem> held;
+  std::copy_if(all.begin(), all.end(), std::back_inserter(held),
+               [](const MemoryItem& item) { return item.bytes > 0; });
+  return held;
 }
 
 absl::StatusOr<MemoryReport> DescribeMemory(const Plan& plan, int64_t num_examples) {

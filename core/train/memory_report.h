@@ -9,7 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "core/engine/schedule.h"
+#include "core/engine/program.h"
 #include "core/train/plan.h"
 
 namespace tern {
@@ -45,9 +45,13 @@ struct MemoryReport {
 
   // Of all that is held, and the arena.
   int64_t peak_bytes() const;
-  // Of what is held, and the tensors of the arena.
+  // Of what is held, and the tensors that are alive at fullest_step.
   std::vector<MemoryItem> Items() const;
 };
+
+// What training `plan` on `num_examples` examples holds besides the arena; none is empty. `program`
+// is the plan's.
+std::vector<MemoryItem> HeldItems(const Plan& plan, const Program& program, int64_t num_examples);
 
 // Of training on `num_examples` examples: peak_bytes() is PlanCost's train_bytes. Errors as
 // PlanCost.

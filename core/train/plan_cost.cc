@@ -2,6 +2,7 @@
 
 #include "core/base/status_macros.h"
 #include "core/engine/program.h"
+#include "core/train/memory_report.h"
 
 namespace tern {
 
@@ -44,16 +45,10 @@ absl::StatusOr<Cost> PlanCost(const Plan& plan, int64_t num_examples) {
   TERN_ASSIGN_OR_RETURN(const Program program,
                         Program::Compile(plan.model, ToProgramOptions(plan.train)));
   cost.training_flops = TrainingFlops(program.schedule(), layers);
-  const SgdOptions sgd = ToSgdOptions(plan.train);
-  const int64_t vectors =
-      int{sgd.needs_velocity()} + int{NeedsGradient(plan.train)} + int{sgd.needs_start()};
-  const int64_t floats = cost.num_parameters + vectors * program.trained().size +
-                         program.arena_floats() +
-                         program.batch_size() * NumElements(plan.model.input);
-  const int64_t labels_and_order = program.batch_size() + num_examples;
-  cost.train_bytes = floats * static_cast<int64_t>(sizeof(float)) +
-                     labels_and_order * static_cast<int64_t>(sizeof(int32_t)) +
-                     (plan.train.only_present_classes ? program.num_classes() : 0);
+  cost.train_bytes = program.arena_floats() * static_cast<int64_t>(sizeof(float));
+  for (const MemoryItem& item : HeldItems(plan, program, num_examples)) {
+    cost.train_bytes += item.bytes;
+  }
   return cost;
 }
 

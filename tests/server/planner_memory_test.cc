@@ -87,7 +87,7 @@ TEST(Planner, SmallMemory_ComesAfterFastAndBeforeTheSmallerBatch) {
 
 TEST(Planner, MicroBatches_ComeBeforeTheSmallerBatch) {
   Task task = {.model = *ZooModel("tiny_cnn"), .train = {.batch_size = 16}};
-  task.adapt = {.min_batch_size = 8, .micro_batch_sizes = {16, 4}};
+  task.adapt = {.min_batch_size = 8, .micro_batch_sizes = {4}};
   const auto peak = [&](int64_t micro_batch_size) {
     Task one = task;
     one.adapt = {};

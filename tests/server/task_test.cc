@@ -117,9 +117,13 @@ std::vector<BadField> BadAdaptFields() {
                }},
       BadField{"task.adapt.memory is [0]",
                [](Task& t) { t.adapt.memory = {static_cast<MemoryMode>(0)}; }},
-      BadField{"task.adapt.micro_batch_sizes is 0, expected 1 to 4096",
+      BadField{"task.adapt.micro_batch_sizes is 0, expected 1 to 9",
                [](Task& t) {
                  t.adapt.micro_batch_sizes = {4, 0};
+               }},
+      BadField{"task.adapt.micro_batch_sizes is a list with 4 twice, expected each size once",
+               [](Task& t) {
+                 t.adapt.micro_batch_sizes = {4, 2, 4};
                }},
       BadField{"task.adapt.micro_batch_sizes is a list of 17, expected at most 16",
                [](Task& t) { t.adapt.micro_batch_sizes.assign(17, 1); }},

@@ -1,9 +1,12 @@
 #include "simulation/memory_drawing.h"
 
+#include <set>
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "core/model/zoo.h"
 #include "core/wire/device_memory.h"
@@ -17,6 +20,7 @@ namespace {
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::SizeIs;
 
 MemoryReport ReportOf(const ModelSpec& model, int64_t batch_size) {
   return *DescribeDeviceMemory({.model = model, .train = {.batch_size = batch_size}}, 7);
@@ -105,10 +109,65 @@ TEST(DrawArena, OfManyTensors_LeavesTheSmallestOutAndSaysSo) {
 
 TEST(MemoryText, LongNames_AreCutShort) {
   ModelSpec model = SmallMlp();
-  model.layers[0].name = std::string(300, 'x');
+  for (LayerSpec& layer : model.layers) layer.name.insert(0, 300, 'x');
   const std::string text = MemoryText({.plan = "p", .classes = "c", .report = ReportOf(model, 5)});
-  EXPECT_THAT(text, HasSubstr("xxx.."));
-  for (const absl::string_view line : absl::StrSplit(text, '\n')) EXPECT_LT(line.size(), 180u);
+  std::set<std::string> names;
+  for (const absl::string_view line : absl::StrSplit(text, '\n')) {
+    EXPECT_LE(line.size(), 120u) << line;
+    const std::vector<std::string> columns =
+        absl::StrSplit(line, absl::ByString("  "), absl::SkipWhitespace());
+    if (columns.size() == 6 && absl::StrContains(columns[1], "..")) names.insert(columns[1]);
+  }
+  EXPECT_THAT(names, SizeIs(7)) << text;
+  EXPECT_THAT(text, HasSubstr("  xxxxxxxxxxx..xxxxxxxxxxxxfc1 output "));
+  EXPECT_THAT(text, HasSubstr("..2 workspace (backward) "));
+  EXPECT_THAT(text, HasSubstr("  4 xxxxx..xxfc2 backward"));
+}
+
+TEST(MemoryText, CyrillicNames_AreAligned) {
+  ModelSpec model = SmallMlp();
+  model.layers[0].name = "слой";
+  model.layers[2].name = "выход";
+  const std::string text = MemoryText({.plan = "p", .classes = "c", .report = ReportOf(model, 5)});
+  EXPECT_THAT(text, HasSubstr("    1  слой output                          320         1,024  "
+                              "1 слой forward    5 relu1 backward\n"));
+  EXPECT_THAT(text, HasSubstr("    3  выход output                          80         1,344  "
+                              "2 выход forward   4 выход backward\n"));
+  // In the picture, whose cells are bytes, they have their numbers.
+  EXPECT_THAT(text, HasSubstr("[3...."));
+}
+
+TEST(ShortName, LeavesOutTheMiddle) {
+  EXPECT_EQ(ShortName("0123456789", 10), "0123456789");
+  EXPECT_EQ(ShortName("0123456789a", 10), "012..6789a");
+  EXPECT_EQ(ShortName("", 10), "");
+  EXPECT_EQ(ShortName("abcd", 3), "a..");
+}
+
+TEST(ShortName, CutsBetweenCharacters) {
+  EXPECT_EQ(ShortName("свёрточный", 10), "свёрточный");
+  EXPECT_EQ(ShortName("свёрточный1", 10), "свё..чный1");
+  EXPECT_EQ(ShortName("層€😀層€😀層€", 6), "層€..層€");
+}
+
+TEST(Characters, OfWhatIsNoText_AreSpacesAndQuestionMarks) {
+  const auto clean = [](absl::string_view text) { return absl::StrJoin(Characters(text), ""); };
+  EXPECT_EQ(clean("a\n\x01\x7f"
+                  "b"),
+            "a   b");
+  EXPECT_EQ(clean("\x80"
+                  "a\xBF"),
+            "?a?");               // continues nothing
+  EXPECT_EQ(clean("\xD0"), "?");  // cut
+  EXPECT_EQ(clean("\xE2\x82"
+                  "a"),
+            "??a");                                   // cut
+  EXPECT_EQ(clean("\xC0\xAF\xE0\x80\xAF"), "?????");  // longer than needed
+  EXPECT_EQ(clean("\xF0\x80\x80\xAF"), "????");       // longer than needed
+  EXPECT_EQ(clean("\xED\xA0\x80"), "???");            // surrogate
+  EXPECT_EQ(clean("\xF4\x90\x80\x80\xFF"), "?????");  // beyond the last
+  EXPECT_EQ(clean("\xEF\xBF\xBF"), "???");            // U+FFFF, not in XML
+  EXPECT_EQ(clean("\xF4\x8F\xBF\xBD é"), "\xF4\x8F\xBF\xBD é");
 }
 
 }  // namespace

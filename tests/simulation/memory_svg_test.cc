@@ -6,10 +6,13 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "core/model/zoo.h"
 #include "core/wire/device_memory.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "simulation/memory_drawing.h"
 
 namespace tern::simulation {
 namespace {
@@ -40,6 +43,9 @@ bool IsWellFormed(const std::string& xml) {
       open.push_back((*tag)[2]);
     }
   }
+  // Characters leaves alone what XML may hold; the only control characters end lines.
+  const std::string allowed = absl::StrReplaceAll(xml, {{"\n", " "}});
+  if (absl::StrJoin(Characters(allowed), "") != allowed) return false;
   return open.empty() && std::string(position, xml.cend()) == "\n" &&
          absl::StartsWith(xml, "<svg xmlns=");
 }
@@ -78,8 +84,8 @@ TEST(MemorySvg, PlansStandBelowEachOther) {
   const std::string svg = MemorySvg({memory, memory});
   EXPECT_TRUE(IsWellFormed(svg));
   EXPECT_THAT(svg, HasSubstr("translate(0 0)"));
-  EXPECT_THAT(svg, HasSubstr("translate(0 716)"));
-  EXPECT_THAT(svg, HasSubstr("height=\"1432\""));
+  EXPECT_THAT(svg, HasSubstr("translate(0 738)"));
+  EXPECT_THAT(svg, HasSubstr("height=\"1500\""));
 }
 
 TEST(MemorySvg, NamesOfLayers_MayHoldAnything) {
@@ -88,6 +94,23 @@ TEST(MemorySvg, NamesOfLayers_MayHoldAnything) {
   const std::string svg = MemorySvg({MemoryOf(model)});
   EXPECT_TRUE(IsWellFormed(svg));
   EXPECT_THAT(svg, HasSubstr("&lt;b&gt;&amp;&quot; "));
+  // Cut, continuing nothing, longer than needed, a surrogate.
+  model.layers[0].name = "a\xD0 b\x80 c\xC0\xAF d\xED\xA0\x80";
+  const std::string stray = MemorySvg({MemoryOf(model)});
+  EXPECT_TRUE(IsWellFormed(stray));
+  EXPECT_THAT(stray, HasSubstr(" a? b? c?? d??? output: "));
+}
+
+TEST(MemorySvg, LongNames_AreCutBetweenCharacters_AndKeepTheirEnds) {
+  ModelSpec model = *ZooModel("tiny_cnn");
+  for (const absl::string_view shift : {"", "x"}) {  // to even and to odd places
+    model.layers[0].name = absl::StrCat(shift, "первый_свёрточный_слой_без_смещения");
+    const std::string svg = MemorySvg({MemoryOf(model)});
+    EXPECT_TRUE(IsWellFormed(svg));
+    EXPECT_THAT(svg, Not(HasSubstr("?")));
+    EXPECT_THAT(svg, HasSubstr("..ещения forward</text>"));
+    EXPECT_THAT(svg, HasSubstr(absl::StrCat(" ", model.layers[0].name, " output: ")));
+  }
 }
 
 TEST(MemorySvg, OfManySteps_NamesAsManyAsThereIsRoomFor) {

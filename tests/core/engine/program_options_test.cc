@@ -159,8 +159,35 @@ TEST(MicroBatches, Gradients_AddUpToThatOfTheBatch) {
   }
 }
 
+// Convolutions whose pooling is not the layer right behind them, or not the only one.
+std::vector<ModelSpec> PoolingModels() {
+  const auto pool = [](const std::string& name, int64_t size) {
+    return LayerSpec{.name = name, .kind = LayerKind::kMaxPool2d, .kernel = size, .stride = size};
+  };
+  const LayerSpec conv = {.name = "conv", .kind = LayerKind::kConv2d, .units = 3, .kernel = 3};
+  const LayerSpec wide = {.name = "wide", .kind = LayerKind::kConv2d, .units = 3, .kernel = 12};
+  const LayerSpec relu = {.name = "relu", .kind = LayerKind::kRelu};
+  const LayerSpec scale = {.name = "scale", .kind = LayerKind::kScale, .factor = -2.0f};
+  const LayerSpec fc = {.name = "fc", .kind = LayerKind::kDense, .units = 4};
+  const LayerSpec flatten = {.name = "flatten", .kind = LayerKind::kFlatten};
+  std::vector<ModelSpec> models;
+  for (const std::vector<LayerSpec>& layers :
+       std::vector<std::vector<LayerSpec>>{{conv, pool("p1", 2), pool("p2", 2), flatten, fc},
+                                           {conv, pool("p1", 2), relu, pool("p2", 3), flatten, fc},
+                                           {conv, pool("p1", 1), pool("p2", 2), flatten, fc},
+                                           {conv, pool("p1", 2), pool("p2", 1), flatten, fc},
+                                           {conv, scale, relu, pool("p1", 2), flatten, fc},
+                                           {conv, pool("p1", 2), scale, relu, flatten, fc},
+                                           {relu, pool("p0", 1), wide, flatten, fc}}) {
+    models.push_back({.name = "pools", .input = {2, 14, 14}, .layers = layers});
+  }
+  return models;
+}
+
 TEST(SmallMode, GradientAndPredictions_AreThoseOfFastMode) {
-  for (const ModelSpec& model : Models()) {
+  std::vector<ModelSpec> models = Models();
+  for (const ModelSpec& model : PoolingModels()) models.push_back(model);
+  for (const ModelSpec& model : models) {
     for (const int64_t batch_size : {1, 5}) {
       EngineRun fast(model, batch_size);
       EngineRun small(model, {.batch_size = batch_size, .memory = MemoryMode::kSmall});
@@ -249,6 +276,8 @@ TEST(ProgramOptions, BadOptions_AreInvalidArgument) {
   using absl::StatusCode::kInvalidArgument;
   EXPECT_THAT(Program::Compile(model, {.loss = {.label_smoothing = 1.0f}}),
               StatusIs(kInvalidArgument, "label_smoothing is 1"));
+  EXPECT_THAT(Program::Compile(model, {.memory = static_cast<MemoryMode>(3)}),
+              StatusIs(kInvalidArgument, "memory is 3"));
   EXPECT_THAT(Program::Compile(model, {.scope = {.frozen_layers = {"nothing"}}}),
               StatusIs(kInvalidArgument, "frozen_layers has 'nothing'"));
 }

@@ -59,6 +59,18 @@ TEST(FindTrainedParameters, Channels_AreTheFirstOnesRoundedUp) {
             (Expected{{0, 8, 0}, {12, 3 + 9, 8}, {30, 5 + 5, 20}, {45, 2, 30}}));
 }
 
+// 0.1 has no exact float.
+TEST(FindTrainedParameters, ChannelsInTenths_AreThatManyOfTen) {
+  const ModelSpec spec = {.name = "ten",
+                          .input = {1},
+                          .layers = {{.name = "fc", .kind = LayerKind::kDense, .units = 10}}};
+  const ParameterLayout layout = MakeParameterLayout(spec).value();
+  for (const int tenths : {1, 2, 3, 6, 7, 9, 10}) {
+    const UpdateScope scope = {.channels = static_cast<float>(tenths / 10.0)};
+    EXPECT_EQ(FindTrainedParameters(spec, layout, scope)->of_parameter[0].size, tenths);
+  }
+}
+
 TEST(FindTrainedParameters, ConditionsHoldTogether) {
   EXPECT_EQ(Ranges({.frozen_layers = {"c"}, .last_layers = 2, .biases_only = true}),
             (Expected{{30, 5, 0}}));
@@ -85,6 +97,8 @@ TEST(FindTrainedParameters, BadScopes_AreInvalidArgument) {
   for (const float channels : {0.0f, -0.5f, 1.5f}) {
     EXPECT_THAT(Find({.channels = channels}), StatusIs(kInvalidArgument, "channels is"));
   }
+  EXPECT_THAT(Find({.frozen_layers = std::vector<std::string>(1025, "a")}),
+              StatusIs(kInvalidArgument, "frozen_layers has 1025 names"));
   EXPECT_THAT(Find({.frozen_layers = {"a", "b", "c"}}),
               StatusIs(kInvalidArgument, "model 'three' has no layer left to train"));
 }
