@@ -51,8 +51,7 @@ void SubtractPayload(absl::string_view codec, absl::string_view payload, absl::S
 
 // What the buffers take besides the parameters, which the trainer counts.
 int64_t HeldBytes(const SessionBuffers& buffers) {
-  const size_t unused_floats = buffers.parameters.capacity() - buffers.parameters.size();
-  return static_cast<int64_t>(buffers.transfer.capacity() + unused_floats * sizeof(float));
+  return static_cast<int64_t>(buffers.transfer.capacity());
 }
 
 // A coordinator that knows the device's memory gives no such plan; one that is broken might.
@@ -169,17 +168,17 @@ absl::Status Session::TakeMemory() {
   TERN_RETURN_IF_ERROR(CheckMemory(plan, parts_.dataset->size(), options_.capabilities.ram_bytes));
   SessionBuffers& buffers = *parts_.buffers;
   const auto transfer_bytes = static_cast<size_t>(bytes.buffer());
-  const auto count = static_cast<size_t>(layout.size);
   if (buffers.transfer.capacity() != transfer_bytes) std::string().swap(buffers.transfer);
-  if (buffers.parameters.capacity() != count) std::vector<float>().swap(buffers.parameters);
+  if (buffers.parameters.size() != layout.size) buffers.parameters = AlignedFloats();
   TERN_RETURN_IF_ERROR(parts_.trainer->Prepare(plan, parts_.dataset->size()));
   buffers.transfer.reserve(transfer_bytes);
-  buffers.parameters.resize(count);
+  if (buffers.parameters.size() == layout.size) return absl::OkStatus();
+  TERN_ASSIGN_OR_RETURN(buffers.parameters, AlignedFloats::Allocate(layout.size));
   return absl::OkStatus();
 }
 
 absl::Status Session::DecodeModel() {
-  std::vector<float>& parameters = parts_.buffers->parameters;
+  const absl::Span<float> parameters = parts_.buffers->parameters.span();
   const auto count = static_cast<int64_t>(parameters.size());
   const auto decoder = compression::MakeDecoder(*compression::ParseCodec(kModelCodec));
   TERN_ASSIGN_OR_RETURN(
@@ -196,7 +195,7 @@ absl::Status Session::DecodeModel() {
 
 Session::Progress Session::Train() {
   const absl::StatusOr<TrainReport> report = parts_.trainer->Train(
-      lease_.plan, client_hash_, *parts_.dataset, absl::MakeSpan(parts_.buffers->parameters));
+      lease_.plan, client_hash_, *parts_.dataset, parts_.buffers->parameters.span());
   if (!report.ok()) return ReportFailure(report.status());
   const std::string warning = TakeUpdate();
   const absl::Status encoded = EncodeUpdate(*report);
@@ -211,9 +210,9 @@ std::string Session::TakeUpdate() {
   SessionBuffers& buffers = *parts_.buffers;
   SubtractPayload(kModelCodec,
                   absl::string_view(buffers.transfer).substr(compression::kFrameHeaderBytes),
-                  absl::MakeSpan(buffers.parameters));
+                  buffers.parameters.span());
   if (!lease_.plan.error_feedback) return "";
-  const absl::Status added = AddResidual(lease_, *parts_.state, absl::MakeSpan(buffers.parameters));
+  const absl::Status added = AddResidual(lease_, *parts_.state, buffers.parameters.span());
   if (added.ok()) return "";
   return absl::StrCat("; warning: error feedback starts again from zero: ", added.message());
 }
@@ -223,8 +222,7 @@ absl::Status Session::EncodeUpdate(const TrainReport& report) {
   TERN_ASSIGN_OR_RETURN(const compression::CodecSpec codec,
                         compression::ParseCodec(lease_.plan.codec));
   const auto encoder = compression::MakeEncoder(codec);
-  std::vector<char> scratch(
-      static_cast<size_t>(encoder->ScratchBytes(static_cast<int64_t>(buffers.parameters.size()))));
+  std::vector<char> scratch(static_cast<size_t>(encoder->ScratchBytes(buffers.parameters.size())));
   Update update{.lease_id = lease_.lease_id, .base_hash = lease_.base_hash};
   update.sections.push_back({.name = kParametersSection, .codec = lease_.plan.codec});
   update.report = {.num_examples = report.num_examples,
@@ -238,14 +236,14 @@ absl::Status Session::EncodeUpdate(const TrainReport& report) {
 absl::Status Session::WriteUpdate(const Update& update, const compression::Encoder& encoder,
                                   absl::Span<char> scratch) {
   SessionBuffers& buffers = *parts_.buffers;
-  const auto count = static_cast<int64_t>(buffers.parameters.size());
+  const auto count = buffers.parameters.size();
   // The model has been subtracted; the frame takes its place, behind room for what comes before it.
   std::string& out = buffers.transfer;
   const size_t room =
       MakeUpdateEnvelope(update, compression::MaxFrameBytes(encoder, count)).before.size();
   out.resize(room);
   TERN_RETURN_IF_ERROR(compression::AppendFrame(encoder,
-                                                {.values = buffers.parameters,
+                                                {.values = buffers.parameters.span(),
                                                  .model_version = lease_.model_version,
                                                  .key = {.seed = lease_.plan.seed,
                                                          .round = lease_.plan.round,
@@ -256,7 +254,7 @@ absl::Status Session::WriteUpdate(const Update& update, const compression::Encod
   const absl::string_view frame = absl::string_view(out).substr(room);
   if (lease_.plan.error_feedback) {
     SubtractPayload(lease_.plan.codec, frame.substr(compression::kFrameHeaderBytes),
-                    absl::MakeSpan(buffers.parameters));
+                    buffers.parameters.span());
   }
   const UpdateEnvelope envelope = MakeUpdateEnvelope(update, static_cast<int64_t>(frame.size()));
   out.replace(0, room, envelope.before);
@@ -278,7 +276,7 @@ Session::Progress Session::Submit() {
                                      buffers.transfer.size(), " bytes");
   if (lease_.plan.error_feedback) {
     const absl::Status written =
-        WriteResidual(lease_, buffers.parameters, buffers.transfer, *parts_.state);
+        WriteResidual(lease_, buffers.parameters.span(), buffers.transfer, *parts_.state);
     if (!written.ok()) {
       absl::StrAppend(&message, "; warning: what it left out is lost: ", written.message());
     }

@@ -20,6 +20,7 @@
 #include "compression/codec.h"
 #include "core/base/clock.h"
 #include "core/data/dataset.h"
+#include "core/engine/aligned_floats.h"
 #include "core/train/trainer.h"
 #include "core/wire/messages.h"
 
@@ -42,7 +43,7 @@ struct SessionBuffers {
   // The model as it was fetched, until the update is taken from it; then the update, serialized.
   std::string transfer;
   // Being trained; then the update; with error feedback, then the new residual.
-  std::vector<float> parameters;
+  AlignedFloats parameters;
 };
 
 class Session {

@@ -4,6 +4,7 @@
 
 #include "core/engine/direct_convolution_tiles.h"
 #include "core/engine/elementwise.h"
+#include "core/engine/gemm_blocking.h"
 #include "core/engine/image_columns.h"
 #include "core/engine/memory_planner.h"
 
@@ -118,7 +119,7 @@ int64_t PackedFloats(const LayerShape& layer) {
 // o and input channel i start at o * out_stride + i * in_stride.
 void PackKernels(const TapConvolution& convolution, const float* weight, int64_t out_stride,
                  int64_t in_stride, float factor, float* packed) {
-  const ChannelBlocks blocks(convolution.out_channels, kMaxTileChannels);
+  const EvenParts blocks(convolution.out_channels, kMaxTileChannels);
   for (int64_t block = 0; block < blocks.count; ++block) {
     const int64_t start = blocks.Start(block);
     const int64_t channels = blocks.Size(block);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/engine/direct_convolution_tiles.h"
+#include "core/engine/gemm_blocking.h"
 #include "core/engine/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -229,7 +230,7 @@ void ForwardOn(const TapConvolution& convolution, const TapConvolutionCall& call
                std::index_sequence<kIndex...>) {
   constexpr void (*kTable[])(const TapConvolution&, const TapConvolutionCall&,
                              int64_t) = {ForwardBlock<D, kIndex + 1>...};
-  const ChannelBlocks blocks(convolution.out_channels, kMaxTileChannels);
+  const EvenParts blocks(convolution.out_channels, kMaxTileChannels);
   for (int64_t block = 0; block < blocks.count; ++block) {
     kTable[blocks.Size(block) - 1](convolution, call, blocks.Start(block));
   }

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/engine/direct_convolution_tiles.h"
+#include "core/engine/gemm_blocking.h"
 #include "core/engine/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -173,7 +174,7 @@ void GradientOn(const KernelGradient& gradient, const KernelGradientCall& call,
                 std::index_sequence<kIndex...>) {
   constexpr void (*kTable[])(const KernelGradient&, const KernelGradientCall&) = {
       GradientOfChannels<D, kIndex + 1, kKernel>...};
-  const ChannelBlocks blocks(call.channels, sizeof...(kIndex));
+  const EvenParts blocks(call.channels, sizeof...(kIndex));
   for (int64_t block = 0; block < blocks.count; ++block) {
     const int64_t start = blocks.Start(block);
     KernelGradientCall part = call;

@@ -16,16 +16,6 @@ inline constexpr int kMaxTileChannels = 6;
 inline constexpr int kMaxStripRows = 4;
 inline constexpr int64_t kMaxTaps = 7 * 7;
 
-// `channels` cut into blocks of at most `limit` whose sizes differ by at most one.
-struct ChannelBlocks {
-  int64_t channels;
-  int64_t count;
-
-  ChannelBlocks(int64_t all, int64_t limit) : channels(all), count(DivideRoundingUp(all, limit)) {}
-  int64_t Start(int64_t block) const { return channels * block / count; }
-  int64_t Size(int64_t block) const { return Start(block + 1) - Start(block); }
-};
-
 // out[o][y][x] = bias[o] + the sum over the image's planes c and the taps t of kernels[c][t][o]
 // times image[c * in_plane + y * in_row + x + offsets[t]].
 struct TapConvolution {

@@ -23,13 +23,8 @@ namespace tern {
 namespace HWY_NAMESPACE {
 
 // Tiles fill the register file: accumulators, one row of op(B), one element of op(A).
-#if HWY_TARGET <= HWY_AVX3 || (HWY_TARGET == HWY_NEON && HWY_ARCH_ARM_A64)  // 32 registers
-constexpr int kTileRows = 12;
-constexpr int kTileVectors = 2;
-#else  // 16 registers
-constexpr int kTileRows = 4;
-constexpr int kTileVectors = HWY_TARGET == HWY_SCALAR ? 4 : 3;
-#endif
+constexpr int kTileRows = kRegisters == 32 ? 12 : 4;
+constexpr int kTileVectors = kRegisters == 32 ? 2 : HWY_TARGET == HWY_SCALAR ? 4 : 3;
 constexpr int64_t kLanes = hn::MaxLanes(FloatTag());
 static_assert(kMaxPanelRows % kTileRows == 0 && kTileVectors * kLanes <= kMaxPanelColumns);
 

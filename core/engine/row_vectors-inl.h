@@ -22,12 +22,6 @@ HWY_BEFORE_NAMESPACE();
 namespace tern {
 namespace HWY_NAMESPACE {
 
-#if HWY_TARGET <= HWY_AVX3 || (HWY_TARGET == HWY_NEON && HWY_ARCH_ARM_A64)
-constexpr int kRegisters = 32;
-#else
-constexpr int kRegisters = 16;
-#endif
-
 // First column of the vector that covers `column`. Without masks for loads and stores partial
 // vectors are slow: rows end with a whole one that overlaps the one before.
 template <class D>

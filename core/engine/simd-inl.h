@@ -19,6 +19,13 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 using FloatTag = hn::ScalableTag<float>;
 
+// Vector registers of the target.
+#if HWY_TARGET <= HWY_AVX3 || (HWY_TARGET == HWY_NEON && HWY_ARCH_ARM_A64)
+constexpr int kRegisters = 32;
+#else
+constexpr int kRegisters = 16;
+#endif
+
 // The first `count` floats at `from`, zeros in the other lanes; reads nothing beyond.
 template <class D>
 HWY_INLINE hn::Vec<D> LoadLanes(D d, const float* from, int64_t count) {

@@ -263,7 +263,7 @@ TEST_F(SessionTest, APlanLargerThanTheDevice_IsReportedBeforeMemoryIsTaken) {
                          report.peak_bytes() - 64, " more than the budget of 64: ",
                          MemoryItemsText(LargestItems(report.Items(), 3))));
   EXPECT_THAT(transport_.failures[0], HasSubstr("model as sent, then the update "));
-  EXPECT_EQ(buffers_.parameters.capacity(), 0u);
+  EXPECT_EQ(buffers_.parameters.size(), 0);
 }
 
 TEST_F(SessionTest, APlanThatTakesTheWholeDevice_IsTrained_AByteLessIsTooLittle) {
