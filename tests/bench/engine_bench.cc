@@ -8,10 +8,10 @@
 
 #include "core/base/random.h"
 #include "core/engine/aligned_floats.h"
-#include "core/engine/kernel_target.h"
 #include "core/engine/program.h"
 #include "core/model/parameter_layout.h"
 #include "core/model/zoo.h"
+#include "tests/bench/kernel_benchmarks.h"
 #include "tests/core/engine/torch_reference.h"
 
 namespace tern {
@@ -105,15 +105,4 @@ void RegisterAll() {
 }  // namespace
 }  // namespace tern
 
-int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  const absl::Status target = tern::ApplyKernelTargetFromEnvironment();
-  if (!target.ok()) {
-    fprintf(stderr, "%s\n", target.ToString().c_str());
-    return 1;
-  }
-  benchmark::AddCustomContext("kernel_target", std::string(tern::KernelTarget()));
-  tern::RegisterAll();
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
-}
+int main(int argc, char** argv) { return tern::RunKernelBenchmarks(argc, argv, tern::RegisterAll); }

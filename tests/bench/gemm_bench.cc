@@ -9,7 +9,7 @@
 #include "core/base/random.h"
 #include "core/engine/aligned_floats.h"
 #include "core/engine/gemm.h"
-#include "core/engine/kernel_target.h"
+#include "tests/bench/kernel_benchmarks.h"
 #include "tests/core/engine/torch_matmul.h"
 
 namespace tern {
@@ -116,15 +116,4 @@ void RegisterAll() {
 }  // namespace
 }  // namespace tern
 
-int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  const absl::Status target = tern::ApplyKernelTargetFromEnvironment();
-  if (!target.ok()) {
-    fprintf(stderr, "%s\n", target.ToString().c_str());
-    return 1;
-  }
-  benchmark::AddCustomContext("kernel_target", std::string(tern::KernelTarget()));
-  tern::RegisterAll();
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
-}
+int main(int argc, char** argv) { return tern::RunKernelBenchmarks(argc, argv, tern::RegisterAll); }
