@@ -28,16 +28,22 @@ struct AggregatorLimits {
   int64_t max_total_weight = 0;  // largest sum of weights of one round
 };
 
+// An update as it came. Views.
+struct EncodedUpdate {
+  const compression::Decoder& decoder;
+  absl::string_view payload;
+  const compression::CodecContext& context;
+};
+
 class Aggregator {
  public:
   virtual ~Aggregator() = default;
 
-  // Adds `weight` times the update that `decoder` finds in `payload`. Both were validated against
-  // the limits, so that this cannot fail half-way. weight > 0. `coordinates`: which of the model's
+  // Adds `weight` times the update. It was validated against the limits, so that this cannot fail
+  // half-way. weight > 0. `coordinates`: which of the model's
   // the update holds; null: all. Updates of one submodel share one CoordinateSet: sets are told
   // apart by their address.
-  virtual void Accumulate(const compression::Decoder& decoder, absl::string_view payload,
-                          int64_t weight,
+  virtual void Accumulate(const EncodedUpdate& update, int64_t weight,
                           const std::shared_ptr<const CoordinateSet>& coordinates) = 0;
   // Takes over what `other`, made by the same call of MakeAggregator, has accumulated.
   virtual void Merge(Aggregator&& other) = 0;

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "aggregation/mapped_sink.h"
+#include "compression/mapped_sink.h"
+#include "compression/rotation.h"
 #include "core/base/check.h"
 #include "core/base/simd_clones.h"
 #include "core/base/status_macros.h"
@@ -41,10 +43,33 @@ TERN_SIMD_CLONES void AddRounded(const float* values, int64_t count, double scal
   for (int64_t i = 0; i < count; ++i) sums[i] += weight * Rounded(values[i], scale);
 }
 
+// Sums of updates before their inverse rotation. A block of 4096 coordinates of magnitude at most A
+// has, rotated, magnitudes of at most 64 A; one bit more is for rounding.
+constexpr int kRotatedBits = 7;
+
+struct RotatedSums {
+  bool taken = false;         // the limits leave room for them
+  std::vector<int64_t> sums;  // empty: none so far
+  std::optional<compression::Rotation> rotation;
+};
+
 class MeanSink final : public compression::UpdateSink {
  public:
-  MeanSink(absl::Span<int64_t> sums, double scale, int64_t weight)
-      : sums_(sums), scale_(scale), weight_(weight) {}
+  MeanSink(absl::Span<int64_t> sums, RotatedSums& rotated, double scale, int64_t weight)
+      : sums_(sums), rotated_(rotated), scale_(scale), weight_(weight) {}
+
+  bool TakesRotated() const override { return rotated_.taken; }
+
+  void AddRotated(const compression::Rotation& rotation, int64_t offset,
+                  absl::Span<const float> values) override {
+    TERN_CHECK(!rotated_.rotation.has_value() || *rotated_.rotation == rotation);
+    rotated_.rotation = rotation;
+    rotated_.sums.resize(sums_.size());
+    TERN_CHECK(offset >= 0 && static_cast<size_t>(offset) <= sums_.size() &&
+               values.size() <= sums_.size() - static_cast<size_t>(offset));
+    AddRounded(values.data(), static_cast<int64_t>(values.size()),
+               std::ldexp(scale_, -kRotatedBits), weight_, rotated_.sums.data() + offset);
+  }
 
   void Add(int64_t offset, absl::Span<const float> values) override {
     TERN_CHECK(offset >= 0 && static_cast<size_t>(offset) <= sums_.size() &&
@@ -62,6 +87,7 @@ class MeanSink final : public compression::UpdateSink {
 
  private:
   const absl::Span<int64_t> sums_;
+  RotatedSums& rotated_;
   const double scale_;
   const int64_t weight_;
 };
@@ -102,21 +128,24 @@ class MeanAggregator final : public Aggregator {
   MeanAggregator(const AggregatorLimits& limits, int fraction_bits)
       : scale_(std::ldexp(1.0, fraction_bits)),
         max_total_weight_(limits.max_total_weight),
-        sums_(static_cast<size_t>(limits.count)) {}
+        sums_(static_cast<size_t>(limits.count)) {
+    rotated_.taken = fraction_bits - kRotatedBits >= kMinFractionBits;
+  }
 
-  void Accumulate(const compression::Decoder& decoder, absl::string_view payload, int64_t weight,
+  void Accumulate(const EncodedUpdate& update, int64_t weight,
                   const SharedSet& coordinates) override {
     TERN_CHECK(weight > 0);
     AddWeight({coordinates, weight});
     ++num_updates_;
-    MeanSink sink(absl::MakeSpan(sums_), scale_, weight);
+    MeanSink sink(absl::MakeSpan(sums_), rotated_, scale_, weight);
     if (coordinates == nullptr) {
-      decoder.DecodeInto(payload, count(), sink);
+      TERN_CHECK(update.context.count == count());
+      update.decoder.DecodeInto(update.payload, update.context, sink);
       return;
     }
-    TERN_CHECK(coordinates->full_size == count());
-    MappedSink mapped(*coordinates, sink);
-    decoder.DecodeInto(payload, coordinates->size, mapped);
+    TERN_CHECK(coordinates->full_size == count() && coordinates->size == update.context.count);
+    compression::MappedSink mapped(*coordinates, sink);
+    update.decoder.DecodeInto(update.payload, update.context, mapped);
   }
 
   void Merge(Aggregator&& other) override {
@@ -127,6 +156,7 @@ class MeanAggregator final : public Aggregator {
     for (const SetWeight& added : mean->weights_) AddWeight(added);
     num_updates_ += mean->num_updates_;
     for (size_t i = 0; i < sums_.size(); ++i) sums_[i] += mean->sums_[i];
+    MergeRotated(mean->rotated_);
     mean->Clear();
   }
 
@@ -136,7 +166,7 @@ class MeanAggregator final : public Aggregator {
     if (num_updates_ == 0) {
       return absl::FailedPreconditionError("mean: no update was accumulated, expected at least 1");
     }
-    std::vector<float> mean(sums_.size());
+    std::vector<float> mean = RotatedBack();
     int64_t held_by_all = 0;
     std::vector<HeldWeight> held_by_sets;
     for (const SetWeight& of : weights_) {
@@ -170,17 +200,45 @@ class MeanAggregator final : public Aggregator {
     weights_.push_back(added);
   }
 
-  // The mean of coordinates [begin, end), which updates of total `weight` hold.
+  void MergeRotated(RotatedSums& other) {
+    if (other.sums.empty()) return;
+    TERN_CHECK(rotated_.sums.empty() || *rotated_.rotation == *other.rotation);
+    rotated_.rotation = other.rotation;
+    rotated_.sums.resize(sums_.size());
+    for (size_t i = 0; i < sums_.size(); ++i) rotated_.sums[i] += other.sums[i];
+  }
+
+  // The sum of the updates that were added before their inverse rotation.
+  std::vector<float> RotatedBack() const {
+    std::vector<float> sum(sums_.size());
+    if (rotated_.sums.empty()) return sum;
+    const double scale = std::ldexp(scale_, -kRotatedBits);
+    for (size_t i = 0; i < sum.size(); ++i) {
+      sum[i] = static_cast<float>(static_cast<double>(rotated_.sums[i]) / scale);
+    }
+    constexpr auto kBlock = static_cast<size_t>(compression::kRotationBlock);
+    for (size_t first = 0; first < sum.size(); first += kBlock) {
+      rotated_.rotation->Inverse(static_cast<int64_t>(first / kBlock),
+                                 absl::MakeSpan(sum).subspan(first, kBlock));
+    }
+    return sum;
+  }
+
+  // Makes the sum that is there, of coordinates [begin, end), which updates of total `weight` hold,
+  // and the integer sums the mean.
   void Divide(int64_t begin, int64_t end, int64_t weight, std::vector<float>& mean) const {
-    const double denominator = static_cast<double>(weight) * scale_;
+    const auto held = static_cast<double>(weight);
     for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
-      mean[i] = static_cast<float>(static_cast<double>(sums_[i]) / denominator);
+      const double sum = static_cast<double>(sums_[i]) / scale_ + static_cast<double>(mean[i]);
+      mean[i] = static_cast<float>(sum / held);
     }
   }
 
   // As after construction.
   void Clear() {
     std::fill(sums_.begin(), sums_.end(), 0);
+    rotated_.sums.clear();
+    rotated_.rotation.reset();
     weights_.clear();
     total_weight_ = 0;
     num_updates_ = 0;
@@ -189,6 +247,7 @@ class MeanAggregator final : public Aggregator {
   const double scale_;  // 2^S
   const int64_t max_total_weight_;
   std::vector<int64_t> sums_;
+  RotatedSums rotated_;
   std::vector<SetWeight> weights_;  // each set once, in the order in which they came
   int64_t total_weight_ = 0;        // of all sets
   int64_t num_updates_ = 0;

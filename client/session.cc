@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "client/error_feedback.h"
 #include "compression/codec.h"
+#include "compression/dense_sinks.h"
 #include "compression/frame.h"
 #include "core/base/random.h"
 #include "core/base/status_macros.h"
@@ -25,28 +26,11 @@ constexpr absl::Duration kLongestRetry = absl::Minutes(1);
 // Models travel as plain floats in this version.
 constexpr char kModelCodec[] = "none";
 
-class SubtractSink final : public compression::UpdateSink {
- public:
-  explicit SubtractSink(absl::Span<float> values) : values_(values) {}
-  void Add(int64_t offset, absl::Span<const float> decoded) override {
-    float* target = values_.data() + offset;
-    for (size_t i = 0; i < decoded.size(); ++i) target[i] -= decoded[i];
-  }
-  void AddSparse(absl::Span<const int32_t> indices, absl::Span<const float> decoded) override {
-    for (size_t i = 0; i < indices.size(); ++i) {
-      values_[static_cast<size_t>(indices[i])] -= decoded[i];
-    }
-  }
-
- private:
-  absl::Span<float> values_;
-};
-
 // Subtracts what is decoded from what is there.
-void SubtractPayload(absl::string_view codec, absl::string_view payload, absl::Span<float> values) {
-  SubtractSink sink(values);
-  compression::MakeDecoder(*compression::ParseCodec(codec))
-      ->DecodeInto(payload, static_cast<int64_t>(values.size()), sink);
+void SubtractPayload(const compression::CodecSpec& codec, absl::string_view payload,
+                     const compression::CodecContext& context, absl::Span<float> values) {
+  compression::SubtractSink sink(values);
+  compression::MakeDecoder(codec)->DecodeInto(payload, context, sink);
 }
 
 // What the buffers take besides the parameters, which the trainer counts.
@@ -156,10 +140,8 @@ absl::Status Session::TakeMemory() {
     return absl::FailedPreconditionError(
         "the plan wants error feedback, this device has no state to keep a residual in");
   }
-  TERN_ASSIGN_OR_RETURN(const ParameterLayout layout, MakeParameterLayout(plan.model));
-  TERN_ASSIGN_OR_RETURN(const compression::CodecSpec codec, compression::ParseCodec(plan.codec));
-  TERN_ASSIGN_OR_RETURN(const PlanBytes bytes,
-                        CountPlanBytes(plan, *compression::MakeEncoder(codec), layout.size));
+  TERN_ASSIGN_OR_RETURN(PlanCodec codec, PlanCodec::Make(plan));
+  TERN_ASSIGN_OR_RETURN(const PlanBytes bytes, CountPlanBytes(plan, codec));
   if (lease_.model_bytes != bytes.model) {
     return absl::InvalidArgumentError(absl::StrCat("the lease offers a model of ",
                                                    lease_.model_bytes, " bytes, the plan's has ",
@@ -169,11 +151,13 @@ absl::Status Session::TakeMemory() {
   SessionBuffers& buffers = *parts_.buffers;
   const auto transfer_bytes = static_cast<size_t>(bytes.buffer());
   if (buffers.transfer.capacity() != transfer_bytes) std::string().swap(buffers.transfer);
-  if (buffers.parameters.size() != layout.size) buffers.parameters = AlignedFloats();
+  if (buffers.parameters.size() != codec.count()) buffers.parameters = AlignedFloats();
   TERN_RETURN_IF_ERROR(parts_.trainer->Prepare(plan, parts_.dataset->size()));
   buffers.transfer.reserve(transfer_bytes);
-  if (buffers.parameters.size() == layout.size) return absl::OkStatus();
-  TERN_ASSIGN_OR_RETURN(buffers.parameters, AlignedFloats::Allocate(layout.size));
+  if (buffers.parameters.size() != codec.count()) {
+    TERN_ASSIGN_OR_RETURN(buffers.parameters, AlignedFloats::Allocate(codec.count()));
+  }
+  codec_ = std::make_unique<const PlanCodec>(std::move(codec));
   return absl::OkStatus();
 }
 
@@ -181,12 +165,11 @@ absl::Status Session::DecodeModel() {
   const absl::Span<float> parameters = parts_.buffers->parameters.span();
   const auto count = static_cast<int64_t>(parameters.size());
   const auto decoder = compression::MakeDecoder(*compression::ParseCodec(kModelCodec));
-  TERN_ASSIGN_OR_RETURN(
-      const compression::Frame frame,
-      compression::ReadFrame(parts_.buffers->transfer, *decoder,
-                             {.count = count, .max_abs_value = std::numeric_limits<float>::max()}));
+  TERN_ASSIGN_OR_RETURN(const compression::Frame frame,
+                        compression::ReadFrame(parts_.buffers->transfer, *decoder, {.count = count},
+                                               std::numeric_limits<float>::max()));
   compression::DenseSink sink(absl::MakeSpan(parameters));
-  decoder->DecodeInto(frame.payload, count, sink);
+  decoder->DecodeInto(frame.payload, {.count = count}, sink);
   if (options_.verify_model_hash && ModelHash(parameters) != lease_.base_hash) {
     return absl::DataLossError("the fetched model is not the one the lease names");
   }
@@ -194,10 +177,21 @@ absl::Status Session::DecodeModel() {
 }
 
 Session::Progress Session::Train() {
-  const absl::StatusOr<TrainReport> report = parts_.trainer->Train(
-      lease_.plan, client_hash_, *parts_.dataset, parts_.buffers->parameters.span());
+  const absl::Span<float> parameters = parts_.buffers->parameters.span();
+  std::string warning;
+  if (lease_.plan.error_feedback) {
+    const absl::Status added = AddResidual(lease_, *parts_.state, parameters);
+    if (!added.ok()) {
+      warning = absl::StrCat("; warning: error feedback starts again from zero: ", added.message());
+    }
+  }
+  const absl::StatusOr<TrainReport> report =
+      parts_.trainer->Train(lease_.plan, client_hash_, *parts_.dataset, parameters);
   if (!report.ok()) return ReportFailure(report.status());
-  const std::string warning = TakeUpdate();
+  SubtractPayload(
+      *compression::ParseCodec(kModelCodec),
+      absl::string_view(parts_.buffers->transfer).substr(compression::kFrameHeaderBytes),
+      {.count = codec_->count()}, parameters);
   const absl::Status encoded = EncodeUpdate(*report);
   if (!encoded.ok()) return ReportFailure(encoded);
   return MoveTo(
@@ -206,54 +200,39 @@ Session::Progress Session::Train() {
                       report->local_steps, report->num_examples, report->train_loss, warning));
 }
 
-std::string Session::TakeUpdate() {
-  SessionBuffers& buffers = *parts_.buffers;
-  SubtractPayload(kModelCodec,
-                  absl::string_view(buffers.transfer).substr(compression::kFrameHeaderBytes),
-                  buffers.parameters.span());
-  if (!lease_.plan.error_feedback) return "";
-  const absl::Status added = AddResidual(lease_, *parts_.state, buffers.parameters.span());
-  if (added.ok()) return "";
-  return absl::StrCat("; warning: error feedback starts again from zero: ", added.message());
-}
-
 absl::Status Session::EncodeUpdate(const TrainReport& report) {
-  const SessionBuffers& buffers = *parts_.buffers;
-  TERN_ASSIGN_OR_RETURN(const compression::CodecSpec codec,
-                        compression::ParseCodec(lease_.plan.codec));
-  const auto encoder = compression::MakeEncoder(codec);
-  std::vector<char> scratch(static_cast<size_t>(encoder->ScratchBytes(buffers.parameters.size())));
   Update update{.lease_id = lease_.lease_id, .base_hash = lease_.base_hash};
   update.sections.push_back({.name = kParametersSection, .codec = lease_.plan.codec});
   update.report = {.num_examples = report.num_examples,
                    .local_steps = report.local_steps,
                    .train_loss = report.train_loss,
-                   .peak_memory_bytes = HeldBytes(buffers) + report.train_bytes +
-                                        static_cast<int64_t>(scratch.capacity())};
-  return WriteUpdate(update, *encoder, absl::MakeSpan(scratch));
+                   .peak_memory_bytes = HeldBytes(*parts_.buffers) + report.train_bytes +
+                                        CodecScratchBytes(lease_.plan, *codec_)};
+  return WriteUpdate(update);
 }
 
-absl::Status Session::WriteUpdate(const Update& update, const compression::Encoder& encoder,
-                                  absl::Span<char> scratch) {
+absl::Status Session::WriteUpdate(const Update& update) {
   SessionBuffers& buffers = *parts_.buffers;
-  const auto count = buffers.parameters.size();
+  if (parts_.observer != nullptr) parts_.observer->OnUpdate(lease_, buffers.parameters.span());
+  const compression::CodecContext context = codec_->Context(client_hash_);
   // The model has been subtracted; the frame takes its place, behind room for what comes before it.
   std::string& out = buffers.transfer;
+  const auto encoder = compression::MakeEncoder(codec_->spec());
   const size_t room =
-      MakeUpdateEnvelope(update, compression::MaxFrameBytes(encoder, count)).before.size();
+      MakeUpdateEnvelope(update, compression::MaxFrameBytes(*encoder, context)).before.size();
   out.resize(room);
-  TERN_RETURN_IF_ERROR(compression::AppendFrame(encoder,
-                                                {.values = buffers.parameters.span(),
-                                                 .model_version = lease_.model_version,
-                                                 .key = {.seed = lease_.plan.seed,
-                                                         .round = lease_.plan.round,
-                                                         .client = client_hash_,
-                                                         .purpose = RandomPurpose::kEncode},
-                                                 .scratch = scratch},
-                                                out));
+  {
+    std::vector<char> scratch(static_cast<size_t>(encoder->ScratchBytes(context)));
+    TERN_RETURN_IF_ERROR(compression::AppendFrame(*encoder,
+                                                  {.values = buffers.parameters.span(),
+                                                   .model_version = lease_.model_version,
+                                                   .context = context,
+                                                   .scratch = absl::MakeSpan(scratch)},
+                                                  out));
+  }
   const absl::string_view frame = absl::string_view(out).substr(room);
   if (lease_.plan.error_feedback) {
-    SubtractPayload(lease_.plan.codec, frame.substr(compression::kFrameHeaderBytes),
+    SubtractPayload(codec_->spec(), frame.substr(compression::kFrameHeaderBytes), context,
                     buffers.parameters.span());
   }
   const UpdateEnvelope envelope = MakeUpdateEnvelope(update, static_cast<int64_t>(frame.size()));

@@ -23,6 +23,7 @@
 #include "core/engine/aligned_floats.h"
 #include "core/train/trainer.h"
 #include "core/wire/messages.h"
+#include "core/wire/plan_codec.h"
 
 namespace tern::client {
 
@@ -42,8 +43,17 @@ struct SessionOptions {
 struct SessionBuffers {
   // The model as it was fetched, until the update is taken from it; then the update, serialized.
   std::string transfer;
-  // Being trained; then the update; with error feedback, then the new residual.
+  // Being trained, with error feedback from the model and the residual on; then the update; with
+  // error feedback, then the new residual.
   AlignedFloats parameters;
+};
+
+// Is shown updates before they are encoded.
+class UpdateObserver {
+ public:
+  virtual ~UpdateObserver() = default;
+  // `update` is valid during the call only.
+  virtual void OnUpdate(const Lease& lease, absl::Span<const float> update) = 0;
 };
 
 class Session {
@@ -57,6 +67,7 @@ class Session {
     SessionBuffers* buffers = nullptr;
     // May be null where no plan wants error feedback.
     DeviceState* state = nullptr;
+    UpdateObserver* observer = nullptr;  // may be null
   };
   Session(SessionOptions options, Parts parts);
 
@@ -92,15 +103,11 @@ class Session {
   absl::Status TakeMemory();
   // Fills buffers.parameters from the fetched model.
   absl::Status DecodeModel();
-  // Makes buffers.parameters the update; with error feedback, the residual is added. Returns a
-  // warning where that could not be read; else empty.
-  std::string TakeUpdate();
   // Encodes the update into buffers.transfer; with error feedback, parameters are the new residual
   // then.
   absl::Status EncodeUpdate(const TrainReport& report);
   // `update` has no frame yet: that is made here, where it is sent from.
-  absl::Status WriteUpdate(const Update& update, const compression::Encoder& encoder,
-                           absl::Span<char> scratch);
+  absl::Status WriteUpdate(const Update& update);
   Progress MoveTo(State next, absl::Duration wait, std::string message);
   Progress Retry(const absl::Status& status);
   // After an error that trying again does not mend.
@@ -113,7 +120,8 @@ class Session {
   uint64_t client_hash_;
   State state_ = State::kCheckIn;
   Lease lease_;
-  absl::Duration lease_ends_at_;  // by the session's clock
+  std::unique_ptr<const PlanCodec> codec_;  // of the lease
+  absl::Duration lease_ends_at_;            // by the session's clock
   int64_t updates_accepted_ = 0;
   int failed_attempts_ = 0;
   absl::Duration unreachable_since_;

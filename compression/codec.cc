@@ -9,8 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "compression/quantize.h"
-#include "compression/topk.h"
+#include "compression/stages.h"
 #include "core/base/status_macros.h"
 
 namespace tern::compression {
@@ -20,11 +19,6 @@ namespace {
 constexpr size_t kMaxTextBytes = 256;
 constexpr size_t kMaxStages = 8;
 
-// What flows between stages: the first takes values, the last gives bytes.
-enum class Flow { kValues, kBytes };
-
-absl::string_view FlowName(Flow flow) { return flow == Flow::kValues ? "values" : "bytes"; }
-
 // Shortest digits that read back as the same number.
 std::string NumberString(double number) {
   char digits[32];
@@ -33,85 +27,32 @@ std::string NumberString(double number) {
 }
 
 std::string StageString(const StageSpec& stage) {
-  if (stage.arguments.empty()) return stage.name;
-  return absl::StrCat(
-      stage.name, "(",
-      absl::StrJoin(stage.arguments, ", ",
-                    [](std::string* out, double argument) { out->append(NumberString(argument)); }),
-      ")");
+  std::vector<std::string> arguments;
+  for (const double argument : stage.arguments) arguments.push_back(NumberString(argument));
+  if (!stage.option.empty()) arguments.push_back(stage.option);
+  if (arguments.empty()) return stage.name;
+  return absl::StrCat(stage.name, "(", absl::StrJoin(arguments, ", "), ")");
 }
 
-// Checks of arguments: empty, or the problem.
-std::string CheckNoArguments(const std::vector<double>& arguments) {
-  if (arguments.empty()) return "";
-  return absl::StrCat("has ", arguments.size(), " arguments, expected none");
+bool IsWord(absl::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), absl::ascii_isalpha) &&
+         text != "inf" && text != "nan";
 }
 
-std::string CheckQuantizeArguments(const std::vector<double>& arguments) {
-  if (arguments.size() != 1) {
-    return absl::StrCat("has ", arguments.size(), " arguments, expected one: bits");
-  }
-  if (arguments[0] == kQuantizeBits) return "";
-  return absl::StrCat("bits is ", NumberString(arguments[0]), ", expected ", kQuantizeBits);
-}
-
-std::string CheckTopKArguments(const std::vector<double>& arguments) {
-  if (arguments.size() != 1) {
-    return absl::StrCat("has ", arguments.size(), " arguments, expected one: fraction");
-  }
-  if (arguments[0] > 0.0 && arguments[0] <= 1.0) return "";
-  return absl::StrCat("fraction is ", NumberString(arguments[0]), ", expected above 0, at most 1");
-}
-
-struct StageEntry {
-  absl::string_view name;
-  absl::string_view usage;
-  absl::string_view description;
-  Flow takes;
-  Flow gives;
-  std::string (*check)(const std::vector<double>& arguments);
-  bool leaves_out_coordinates = false;
-};
-
-// The stages that exist. What makes their encoders and decoders is in encoders.cc and decoders.cc.
-constexpr StageEntry kStages[] = {
-    {.name = "none",
-     .usage = "none",
-     .description = "32-bit floats as they are, 4 bytes a coordinate",
-     .takes = Flow::kValues,
-     .gives = Flow::kBytes,
-     .check = CheckNoArguments},
-    {.name = "quantize",
-     .usage = "quantize(bits)",
-     .description = "uniform with one scale for each 256 coordinates; bits: 8 (1.016 bytes a "
-                    "coordinate)",
-     .takes = Flow::kValues,
-     .gives = Flow::kBytes,
-     .check = CheckQuantizeArguments},
-    {.name = "topk",
-     .usage = "topk(fraction)",
-     .description =
-         "the coordinates of largest magnitude exactly, the others not at all; about 5.3 "
-         "bytes for each that is kept",
-     .takes = Flow::kValues,
-     .gives = Flow::kBytes,
-     .check = CheckTopKArguments,
-     .leaves_out_coordinates = true},
-};
-
-const StageEntry* FindStage(absl::string_view name) {
-  for (const StageEntry& entry : kStages) {
-    if (entry.name == name) return &entry;
-  }
-  return nullptr;
-}
-
-absl::StatusOr<double> ParseArgument(absl::string_view stage, absl::string_view text) {
+// Adds one argument: a number, or as the last one a word.
+absl::Status ParseArgument(absl::string_view text, bool last, StageSpec& stage) {
+  text = absl::StripAsciiWhitespace(text);
   double number = 0.0;
-  if (absl::SimpleAtod(text, &number) && std::isfinite(number)) return number;
-  return absl::InvalidArgumentError(absl::StrCat("stage '", stage, "': argument '",
-                                                 absl::StripAsciiWhitespace(text),
-                                                 "' is not a finite number"));
+  if (last && IsWord(text)) {
+    stage.option = std::string(text);
+  } else if (absl::SimpleAtod(text, &number) && std::isfinite(number)) {
+    stage.arguments.push_back(number);
+  } else {
+    return absl::InvalidArgumentError(absl::StrCat("stage '", stage.name, "': argument '", text,
+                                                   "' is not a finite number",
+                                                   last ? " or a word" : ""));
+  }
+  return absl::OkStatus();
 }
 
 // `name` or `name(argument, ...)`, spaces around each allowed.
@@ -128,40 +69,31 @@ absl::StatusOr<StageSpec> ParseStage(absl::string_view text) {
   if (text.back() != ')') {
     return absl::InvalidArgumentError(absl::StrCat("stage '", text, "': expected ')' at its end"));
   }
-  for (const absl::string_view argument :
-       absl::StrSplit(text.substr(open + 1, text.size() - open - 2), ',')) {
-    TERN_ASSIGN_OR_RETURN(const double number, ParseArgument(name, argument));
-    stage.arguments.push_back(number);
+  const std::vector<absl::string_view> arguments =
+      absl::StrSplit(text.substr(open + 1, text.size() - open - 2), ',');
+  for (const absl::string_view& argument : arguments) {
+    TERN_RETURN_IF_ERROR(ParseArgument(argument, &argument == &arguments.back(), stage));
   }
   return stage;
 }
 
-// Checks that the stages exist, that their arguments are in range and that they follow one another.
+// Checks that the stages exist, that their arguments are right and that they follow one another.
 absl::Status CheckStages(const CodecSpec& spec) {
-  Flow flow = Flow::kValues;
   for (const StageSpec& stage : spec.stages) {
     const StageEntry* entry = FindStage(stage.name);
     if (entry == nullptr) {
       return absl::InvalidArgumentError(
           absl::StrCat("unknown stage '", stage.name, "'; there are ",
-                       absl::StrJoin(kStages, ", ", [](std::string* out, const StageEntry& known) {
+                       absl::StrJoin(Stages(), ", ", [](std::string* out, const StageEntry& known) {
                          absl::StrAppend(out, known.usage);
                        })));
     }
-    const std::string problem = entry->check(stage.arguments);
+    const std::string problem = entry->check(stage);
     if (!problem.empty()) {
       return absl::InvalidArgumentError(absl::StrCat("stage '", stage.name, "' ", problem));
     }
-    if (entry->takes != flow) {
-      return absl::InvalidArgumentError(absl::StrCat("stage '", stage.name, "' takes ",
-                                                     FlowName(entry->takes), " but would get ",
-                                                     FlowName(flow)));
-    }
-    flow = entry->gives;
   }
-  if (flow == Flow::kBytes) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("the last stage gives ", FlowName(flow), ", expected one that gives bytes"));
+  return ArrangeStages(spec).status();
 }
 
 absl::StatusOr<CodecSpec> ParseStages(absl::string_view text) {
@@ -198,15 +130,14 @@ absl::StatusOr<CodecSpec> ParseCodec(absl::string_view text) {
   return absl::InvalidArgumentError(absl::StrCat("codec '", text, "': ", spec.status().message()));
 }
 
-bool CodecSpec::LeavesOutCoordinates() const {
-  return std::any_of(stages.begin(), stages.end(), [](const StageSpec& stage) {
-    return FindStage(stage.name)->leaves_out_coordinates;
-  });
+bool CodecSpec::NeedsErrorFeedback() const {
+  return std::any_of(stages.begin(), stages.end(),
+                     [](const StageSpec& stage) { return FindStage(stage.name)->biased(stage); });
 }
 
 std::vector<StageInfo> ListStages() {
   std::vector<StageInfo> stages;
-  for (const StageEntry& entry : kStages) {
+  for (const StageEntry& entry : Stages()) {
     stages.push_back(
         {.usage = std::string(entry.usage), .description = std::string(entry.description)});
   }

@@ -13,17 +13,18 @@
 
 namespace tern::compression {
 
-inline constexpr int64_t kFrameHeaderBytes = 32;
+inline constexpr int64_t kFrameHeaderBytes = 16;
 
-// Bytes of a frame of `count` coordinates, at most.
-inline int64_t MaxFrameBytes(const Encoder& encoder, int64_t count) {
-  return kFrameHeaderBytes + encoder.MaxEncodedBytes(count);
+// Bytes of a frame, at most.
+inline int64_t MaxFrameBytes(const Encoder& encoder, const CodecContext& context) {
+  return kFrameHeaderBytes + encoder.MaxEncodedBytes(context);
 }
 
 struct FrameContents {
   absl::Span<const float> values;
-  uint64_t model_version = 0;  // that they belong to (a model) or were trained from (an update)
-  RandomKey key;
+  // That they belong to (a model) or were trained from (an update); below 2^32.
+  uint64_t model_version = 0;
+  CodecContext context;      // count: that of the values, whatever it says
   absl::Span<char> scratch;  // as Encoder::Encode takes it
 };
 
@@ -33,30 +34,18 @@ absl::Status AppendFrame(const Encoder& encoder, const FrameContents& contents, 
 
 // The frame alone, in memory of its own.
 absl::StatusOr<std::string> EncodeFrame(const Encoder& encoder, absl::Span<const float> values,
-                                        uint64_t model_version, const RandomKey& key);
+                                        uint64_t model_version, const CodecContext& context);
 
 struct Frame {
   uint64_t model_version = 0;
   absl::string_view payload;  // a view into the bytes that were read
 };
 
-// Reads and checks the frame and validates its payload under `decoder` and `limits`; allocates
-// nothing. DATA_LOSS: truncated, trailing bytes or checksum mismatch. INVALID_ARGUMENT: magic,
-// format version, or a count that is not limits.count; else as Decoder::Validate.
+// Reads and checks the frame and validates its payload under `decoder` and `context`.
+// DATA_LOSS: truncated, or checksum mismatch. INVALID_ARGUMENT: magic, format version, or a count
+// that is not the context's; else as Decoder::Validate.
 absl::StatusOr<Frame> ReadFrame(absl::string_view bytes, const Decoder& decoder,
-                                const DecodeLimits& limits);
-
-// A sink that copies into a dense vector. `out` must outlive it.
-class DenseSink final : public UpdateSink {
- public:
-  explicit DenseSink(absl::Span<float> out) : out_(out) {}
-  void Add(int64_t offset, absl::Span<const float> values) override;
-  // Leaves the coordinates that are not named as they are.
-  void AddSparse(absl::Span<const int32_t> indices, absl::Span<const float> values) override;
-
- private:
-  absl::Span<float> out_;
-};
+                                const CodecContext& context, float max_abs_value);
 
 }  // namespace tern::compression
 

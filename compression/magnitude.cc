@@ -1,6 +1,9 @@
 #include "compression/magnitude.h"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -8,6 +11,40 @@
 #include "core/base/simd_clones.h"
 
 namespace tern::compression {
+namespace {
+
+constexpr int64_t kLanes = 16;
+
+// Add kBlock values, number i to lane i mod 16.
+TERN_SIMD_CLONES void AddMagnitudes(const float* __restrict block, double* __restrict lanes) {
+  for (int64_t i = 0; i < kBlock; i += kLanes) {
+    for (int64_t lane = 0; lane < kLanes; ++lane) lanes[lane] += double{std::abs(block[i + lane])};
+  }
+}
+
+TERN_SIMD_CLONES void AddSquares(const float* __restrict block, double* __restrict lanes) {
+  for (int64_t i = 0; i < kBlock; i += kLanes) {
+    for (int64_t lane = 0; lane < kLanes; ++lane) {
+      lanes[lane] += double{block[i + lane]} * double{block[i + lane]};
+    }
+  }
+}
+
+template <typename Add>
+double Sum(absl::Span<const float> values, Add add) {
+  std::array<double, kLanes> lanes{};
+  while (values.size() >= kBlock) {
+    add(values.data(), lanes.data());
+    values.remove_prefix(kBlock);
+  }
+  // Zeros change no sum.
+  std::array<float, kBlock> last{};
+  std::copy(values.begin(), values.end(), last.begin());
+  if (!values.empty()) add(last.data(), lanes.data());
+  return std::accumulate(lanes.begin(), lanes.end(), 0.0);
+}
+
+}  // namespace
 
 TERN_SIMD_CLONES int32_t LargestMagnitudeBits(const float* block) {
   int32_t largest = 0;
@@ -40,5 +77,9 @@ absl::Status CheckPayloadSize(int64_t payload_bytes, int64_t expected_bytes, int
       payload_bytes < expected_bytes ? "truncated" : "trailing bytes", ": payload of ",
       payload_bytes, " bytes, expected ", expected_bytes, " for ", count, " coordinates"));
 }
+
+double SumOfMagnitudes(absl::Span<const float> values) { return Sum(values, AddMagnitudes); }
+
+double SumOfSquares(absl::Span<const float> values) { return Sum(values, AddSquares); }
 
 }  // namespace tern::compression

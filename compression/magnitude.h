@@ -29,6 +29,11 @@ int32_t LargestMagnitudeBits(const float* block);
 // first that is not by its index plus `first_index`.
 absl::Status CheckMagnitudes(absl::Span<const float> values, float limit, int64_t first_index);
 
+// Sums of magnitudes and of squares in 64-bit floating point, in an order that does not depend on
+// the machine: element i is added to lane i mod 16, then the lanes are added up from the first.
+double SumOfMagnitudes(absl::Span<const float> values);
+double SumOfSquares(absl::Span<const float> values);
+
 // DATA_LOSS, saying which, unless `payload_bytes` is what `count` coordinates take.
 absl::Status CheckPayloadSize(int64_t payload_bytes, int64_t expected_bytes, int64_t count);
 

@@ -1,46 +1,74 @@
-// Stage `quantize(8)`: block-wise uniform quantisation to 8 bits.
+// Stage `quantize(bits)`, `quantize(bits, stochastic)`: uniform quantisation to 1 to 8 bits.
 //
-// The coordinates are cut into blocks of 256, the last one shorter. A block is sent as one scale (a
-// 32-bit float) and one signed byte q for each coordinate, whose value is q * scale:
+// Blocks of 256 values, the last one shorter; each has a scale, sent as bits 30 to 15 of a 32-bit
+// float that is not negative: 8 bits of exponent and 8 of the mantissa. With m the largest
+// magnitude of the block, all arithmetic in 32-bit floats:
 //
-//   m      the largest magnitude of the block
-//   scale  m / 127, rounded down where that is needed for 127 * scale <= m to hold in 32-bit
-//          arithmetic; 0, with all q 0, where it would be below the smallest normal float
-//   q      x * (127 / m) in 32-bit arithmetic, rounded to the nearest integer, ties to even
+// bits >= 2: L = 2^(bits-1) - 1, symbol q + L with -L <= q <= L, value q * scale, which is exact:
+// q has 7 significant bits, a scale 9.
 //
-// |q| <= 127, because x * (127 / m) is at most 127 * (1 + 2^-22) before it is rounded. Decoding
-// never gives a magnitude above the block's largest, so an update that keeps a limit keeps it
-// encoded. The error of a coordinate is at most scale / 2 * (1 + 2^-13): half a step, plus what
-// rounding of the scale, of 127 / m and of the two products adds at q = 127. In a block of scale 0
-// it is below 127 * 2^-126.
+//   nearest     scale  m / L, rounded towards 0 to those bits; 0, with all q 0, where it would be
+//                      below the smallest normal float
+//               q      x * (1 / scale), rounded to the nearest integer, ties to even, at least -L
+//                      and at most L
+//   stochastic  scale  m / L rounded up to those bits, to a normal float; rounded towards 0 only
+//                      where L * scale would not be finite
+//               q      as RoundStochastically, at position L + x * (1 / scale)
+//
+// bits = 1: symbol 1 is the value scale, symbol 0 -scale.
+//
+//   nearest     scale  the mean magnitude of the block (SumOfMagnitudes / 256 or what the last one
+//                      has, as a 32-bit float), rounded to the nearest of those bits, ties to even,
+//                      towards 0 where that would be above m; 0 below the smallest normal float
+//               symbol 1 for x >= 0 (and -0), else 0
+//   stochastic  scale  as above with L = 1
+//               symbol as RoundStochastically, at position 1/2 + (x * (1 / scale)) / 2
+//
+// Nearest never decodes to a magnitude above m. For bits = 1 by definition; else because
+// L * scale <= m: if m were below L * scale, which is a float, it would be below it by 2^-24 of it
+// at least, which is more than half a step of floats just below the scale, so that m / L would have
+// been rounded to less than the scale. The error of a value is, for bits >= 2, at most
+// (1/2 + 2^-16) * scale: half a step, and less than 2^-16 for the rounding of 1 / scale and of the
+// product; where q was limited to L it is smaller, because m / L < scale * (1 + 2^-8). In a block
+// of scale 0 it is below L * 2^-126.
+//
+// Stochastic is unbiased up to 2^-14 * scale; its largest magnitude may be above m by 2^-8 of it.
 #ifndef TERN_COMPRESSION_QUANTIZE_H_
 #define TERN_COMPRESSION_QUANTIZE_H_
 
+#include <bit>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "compression/codec.h"
 #include "compression/magnitude.h"
+#include "compression/quantizer.h"
 
 namespace tern::compression {
 
-inline constexpr int64_t kQuantizeBits = 8;
-inline constexpr int64_t kQuantizeScaleBytes = 4;
-inline constexpr float kQuantizeLargestCode = 127.0f;
 static_assert(kBlock == 256, "the block is part of the wire format of quantize");
 
-// Bytes that `count` quantised coordinates take.
-inline int64_t QuantizedBytes(int64_t count) {
-  return count + (count + kBlock - 1) / kBlock * kQuantizeScaleBytes;
+// Empty, or the problem.
+std::string CheckQuantizeArguments(const StageSpec& stage);
+
+// The scale of a block, as it is sent.
+using ScaleBits = uint16_t;
+inline constexpr int kScaleShift = 15;
+inline constexpr ScaleBits kSmallestNormalScale = 0x0100;
+inline constexpr ScaleBits kInfiniteScale = 0xFF00;
+
+inline float ScaleOf(ScaleBits bits) {
+  return std::bit_cast<float>(static_cast<uint32_t>(bits) << kScaleShift);
 }
 
-// Where the block that starts with coordinate `start` begins.
-inline int64_t QuantizedOffset(int64_t start) {
-  return start / kBlock * (kBlock + kQuantizeScaleBytes);
-}
+// Magnitudes of a block are up to this times its scale.
+inline int QuantizeLevels(int bits) { return bits == 1 ? 1 : (1 << (bits - 1)) - 1; }
 
-std::unique_ptr<Encoder> MakeQuantizeEncoder(const StageSpec& stage);
-std::unique_ptr<Decoder> MakeQuantizeDecoder(const StageSpec& stage);
+QuantizerShape QuantizeShape(int bits);
+
+std::unique_ptr<Quantizer> MakeQuantizeQuantizer(const StageSpec& stage);
+std::unique_ptr<Dequantizer> MakeQuantizeDequantizer(const StageSpec& stage);
 
 }  // namespace tern::compression
 

@@ -5,81 +5,74 @@
 
 #include "absl/strings/str_format.h"
 #include "compression/quantize.h"
+#include "compression/symbol_check.h"
 #include "core/base/simd_clones.h"
 #include "core/base/status_macros.h"
 
 namespace tern::compression {
 namespace {
 
-constexpr char kUnusedCode = static_cast<char>(-128);
-
-// One block of a payload of the right size.
-struct Block {
-  float scale;
-  absl::string_view codes;
-};
-
-Block ReadBlock(absl::string_view payload, int64_t start, int64_t count) {
-  Block block;
-  const auto offset = static_cast<size_t>(QuantizedOffset(start));
-  std::memcpy(&block.scale, payload.data() + offset, sizeof(block.scale));
-  block.codes = payload.substr(offset + sizeof(block.scale),
-                               static_cast<size_t>(std::min(kBlock, count - start)));
-  return block;
-}
-
-absl::Status CheckBlock(const Block& block, int64_t start, float max_abs_value) {
-  if (!(block.scale >= 0.0f) || !std::isfinite(block.scale)) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("block %d (from coordinate %d): scale is %.9g, expected finite and >= 0",
-                        start / kBlock, start, block.scale));
+// kBlock values: (symbol * 2^shift - zero) * scale.
+TERN_SIMD_CLONES void ScaleSymbols(const uint8_t* __restrict symbols, int shift, int32_t zero,
+                                   float scale, float* __restrict values) {
+  for (int64_t i = 0; i < kBlock; ++i) {
+    values[i] = static_cast<float>((static_cast<int32_t>(symbols[i]) << shift) - zero) * scale;
   }
-  const float largest = block.scale * kQuantizeLargestCode;
-  if (!(largest <= max_abs_value)) {
-    return absl::InvalidArgumentError(absl::StrFormat(
-        "block %d (from coordinate %d): scale %.9g reaches magnitude %.9g, expected at most %.9g",
-        start / kBlock, start, block.scale, largest, max_abs_value));
-  }
-  const size_t unused = block.codes.find(kUnusedCode);
-  if (unused == absl::string_view::npos) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrFormat(
-      "coordinate %d: code is -128, expected -127 to 127", start + static_cast<int64_t>(unused)));
 }
 
-TERN_SIMD_CLONES void DequantizeCodes(const signed char* codes, float scale, float* values) {
-  for (int64_t i = 0; i < kBlock; ++i) values[i] = static_cast<float>(codes[i]) * scale;
+ScaleBits ReadScale(const char* parameters) {
+  ScaleBits scale;
+  std::memcpy(&scale, parameters, sizeof(scale));
+  return scale;
 }
 
-class QuantizeDecoder final : public Decoder {
+class QuantizeDequantizer final : public Dequantizer {
  public:
-  absl::Status Validate(absl::string_view payload, const DecodeLimits& limits) const override {
-    TERN_RETURN_IF_ERROR(CheckPayloadSize(static_cast<int64_t>(payload.size()),
-                                          QuantizedBytes(limits.count), limits.count));
-    // An infinite product is refused even where the limit is infinite.
-    const float max_abs_value = std::min(limits.max_abs_value, kLargestFinite);
-    for (int64_t start = 0; start < limits.count; start += kBlock) {
-      TERN_RETURN_IF_ERROR(
-          CheckBlock(ReadBlock(payload, start, limits.count), start, max_abs_value));
+  explicit QuantizeDequantizer(int bits) : bits_(bits), levels_(QuantizeLevels(bits)) {}
+
+  QuantizerShape shape() const override { return QuantizeShape(bits_); }
+
+  absl::Status Check(const SymbolBlock& block, float max_abs_value) const override {
+    const ScaleBits bits = ReadScale(block.parameters);
+    const float scale = ScaleOf(bits);
+    if (bits >= kInfiniteScale || (bits < kSmallestNormalScale && bits != 0)) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("block %d (from value %d): scale is %.9g, expected 0 or a normal number",
+                          block.first / kBlock, block.first, scale));
     }
-    return absl::OkStatus();
+    const float largest = scale * static_cast<float>(levels_);
+    if (!(largest <= max_abs_value && std::isfinite(largest))) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "block %d (from value %d): scale %.9g reaches magnitude %.9g, expected at most %.9g",
+          block.first / kBlock, block.first, scale, largest, max_abs_value));
+    }
+    return CheckSymbols(block, shape().alphabet);
   }
 
-  void DecodeInto(absl::string_view payload, int64_t count, UpdateSink& sink) const override {
-    std::array<signed char, kBlock> codes{};
-    std::array<float, kBlock> values;
-    for (int64_t start = 0; start < count; start += kBlock) {
-      const Block block = ReadBlock(payload, start, count);
-      std::memcpy(codes.data(), block.codes.data(), block.codes.size());
-      DequantizeCodes(codes.data(), block.scale, values.data());
-      sink.Add(start, absl::MakeConstSpan(values.data(), block.codes.size()));
+  void Dequantize(const SymbolBlock& block, const RandomKey& /*key*/,
+                  float* values) const override {
+    const float scale = ScaleOf(ReadScale(block.parameters));
+    const int shift = bits_ == 1 ? 1 : 0;
+    if (block.count == kBlock) {
+      ScaleSymbols(block.symbols, shift, levels_, scale, values);
+      return;
     }
+    std::array<uint8_t, kBlock> symbols{};
+    std::array<float, kBlock> all_values;
+    std::memcpy(symbols.data(), block.symbols, static_cast<size_t>(block.count));
+    ScaleSymbols(symbols.data(), shift, levels_, scale, all_values.data());
+    std::copy(all_values.begin(), all_values.begin() + block.count, values);
   }
+
+ private:
+  const int bits_;
+  const int levels_;
 };
 
 }  // namespace
 
-std::unique_ptr<Decoder> MakeQuantizeDecoder(const StageSpec& /*stage*/) {
-  return std::make_unique<QuantizeDecoder>();
+std::unique_ptr<Dequantizer> MakeQuantizeDequantizer(const StageSpec& stage) {
+  return std::make_unique<QuantizeDequantizer>(static_cast<int>(stage.arguments[0]));
 }
 
 }  // namespace tern::compression

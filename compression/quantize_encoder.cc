@@ -1,81 +1,129 @@
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
 #include <cstring>
-#include <limits>
 
 #include "compression/quantize.h"
+#include "compression/stochastic_rounding.h"
 #include "core/base/simd_clones.h"
-#include "core/base/status_macros.h"
 
 namespace tern::compression {
 namespace {
 
-// Between 2^23 and 2^24 floats are the integers. Adding 1.5 * 2^23 rounds to the nearest integer,
-// ties to even, and leaves it modulo 256 in the lowest byte, which is 0 in the constant's own
-// pattern, 0x4B400000.
+// Between 2^23 and 2^24 floats are the integers. Adding 1.5 * 2^23 to a number of small magnitude
+// rounds it to the nearest integer, ties to even, by which the sum's bit pattern is above this one.
 constexpr float kRoundToInteger = 12582912.0f;
+constexpr int32_t kRoundToIntegerBits = 0x4B400000;
 
-// The largest scale whose largest code does not decode above `largest`, or 0; see quantize.h.
-float ChooseScale(float largest) {
-  float scale = largest / kQuantizeLargestCode;
-  if (scale * kQuantizeLargestCode > largest) {
-    scale = std::bit_cast<float>(std::bit_cast<int32_t>(scale) - 1);
-  }
-  return scale < std::numeric_limits<float>::min() ? 0.0f : scale;
-}
+// The functions that follow are of kBlock values.
 
-TERN_SIMD_CLONES void QuantizeCodes(const float* values, float codes_per_unit, char* codes) {
+TERN_SIMD_CLONES void RoundToNearest(const float* __restrict values, float inverse, int32_t levels,
+                                     uint8_t* __restrict symbols) {
   for (int64_t i = 0; i < kBlock; ++i) {
-    const float rounded = values[i] * codes_per_unit + kRoundToInteger;
-    codes[i] = static_cast<char>(std::bit_cast<int32_t>(rounded));
+    const float rounded = values[i] * inverse + kRoundToInteger;
+    const int32_t q = std::bit_cast<int32_t>(rounded) - kRoundToIntegerBits;
+    symbols[i] = static_cast<uint8_t>(std::min(std::max(q, -levels), levels) + levels);
   }
 }
 
-// Writes the scale of the kBlock floats at `values`, then the codes of the first `count`. `start`
-// is the index of the first, for the error when one is not finite.
-absl::Status QuantizeBlock(const float* values, int64_t start, int64_t count, char* out) {
-  const auto largest = std::bit_cast<float>(LargestMagnitudeBits(values));
-  if (!std::isfinite(largest)) {
-    return CheckMagnitudes(absl::MakeConstSpan(values, kBlock), kLargestFinite, start);
-  }
-  const float scale = ChooseScale(largest);
-  const float codes_per_unit = scale == 0.0f ? 0.0f : kQuantizeLargestCode / largest;
-  std::array<char, kBlock> codes;
-  QuantizeCodes(values, codes_per_unit, codes.data());
-  std::memcpy(out, &scale, sizeof(scale));
-  std::memcpy(out + sizeof(scale), codes.data(), static_cast<size_t>(count));
-  return absl::OkStatus();
+TERN_SIMD_CLONES void TakeSigns(const float* __restrict values, uint8_t* __restrict symbols) {
+  for (int64_t i = 0; i < kBlock; ++i) symbols[i] = values[i] >= 0.0f ? 1 : 0;
 }
 
-class QuantizeEncoder final : public Encoder {
+ScaleBits RoundDown(float scale) {
+  return static_cast<ScaleBits>(std::bit_cast<uint32_t>(scale) >> kScaleShift);
+}
+
+ScaleBits RoundToEven(float scale) {
+  const auto bits = std::bit_cast<uint32_t>(scale);
+  const uint32_t odd = (bits >> kScaleShift) & 1;
+  return static_cast<ScaleBits>((bits + (1u << (kScaleShift - 1)) - 1 + odd) >> kScaleShift);
+}
+
+ScaleBits RoundUp(float scale) {
+  return static_cast<ScaleBits>((std::bit_cast<uint32_t>(scale) + (1u << kScaleShift) - 1) >>
+                                kScaleShift);
+}
+
+float Inverse(ScaleBits scale) { return scale == 0 ? 0.0f : 1.0f / ScaleOf(scale); }
+
+class QuantizeQuantizer final : public Quantizer {
  public:
-  int64_t ScratchBytes(int64_t /*count*/) const override { return 0; }
-  int64_t MinEncodedBytes(int64_t count) const override { return QuantizedBytes(count); }
-  int64_t MaxEncodedBytes(int64_t count) const override { return QuantizedBytes(count); }
+  QuantizeQuantizer(int bits, bool stochastic)
+      : bits_(bits), stochastic_(stochastic), levels_(QuantizeLevels(bits)) {}
 
-  absl::Status Encode(absl::Span<const float> values, const RandomKey& /*key*/,
-                      absl::Span<char> /*scratch*/, ByteWriter& out) const override {
-    const auto count = static_cast<int64_t>(values.size());
-    char* bytes = out.Extend(static_cast<size_t>(QuantizedBytes(count)));
-    const int64_t whole = count / kBlock * kBlock;
-    for (int64_t start = 0; start < whole; start += kBlock) {
-      TERN_RETURN_IF_ERROR(
-          QuantizeBlock(values.data() + start, start, kBlock, bytes + QuantizedOffset(start)));
+  QuantizerShape shape() const override { return QuantizeShape(bits_); }
+
+  absl::Status Quantize(const ValueBlock& block, const char* /*header*/, const RandomKey& /*key*/,
+                        RandomStream& random, char* parameters, uint8_t* symbols) const override {
+    if (block.count == kBlock) {
+      QuantizeWhole(block.values, kBlock, random, parameters, symbols);
+      return absl::OkStatus();
     }
-    if (whole == count) return absl::OkStatus();
-    // Zeros behind the end change neither the largest magnitude nor what is written.
-    std::array<float, kBlock> last{};
-    std::copy(values.begin() + whole, values.end(), last.begin());
-    return QuantizeBlock(last.data(), whole, count - whole, bytes + QuantizedOffset(whole));
+    // Zeros behind the end change neither the largest magnitude nor the sum.
+    std::array<float, kBlock> values{};
+    std::array<uint8_t, kBlock> all_symbols;
+    std::copy(block.values, block.values + block.count, values.begin());
+    QuantizeWhole(values.data(), block.count, random, parameters, all_symbols.data());
+    std::memcpy(symbols, all_symbols.data(), static_cast<size_t>(block.count));
+    return absl::OkStatus();
   }
+
+ private:
+  // Of kBlock values and symbols, where the mean is that of the first `count`.
+  void QuantizeWhole(const float* values, int64_t count, RandomStream& random, char* parameters,
+                     uint8_t* symbols) const {
+    const auto largest = std::bit_cast<float>(LargestMagnitudeBits(values));
+    ScaleBits scale;
+    if (stochastic_) {
+      scale = StochasticScale(largest);
+      const float steps = bits_ == 1 ? 0.5f : 1.0f;
+      RoundStochastically(values,
+                          {.inverse = Inverse(scale),
+                           .steps = steps,
+                           .zero = steps * static_cast<float>(levels_),
+                           .largest = bits_ == 1 ? 1 : 2 * levels_},
+                          random, symbols);
+    } else if (bits_ == 1) {
+      scale = MeanScale(values, count, largest);
+      TakeSigns(values, symbols);
+    } else {
+      scale = NearestScale(largest);
+      RoundToNearest(values, Inverse(scale), levels_, symbols);
+    }
+    std::memcpy(parameters, &scale, sizeof(scale));
+  }
+
+  ScaleBits NearestScale(float largest) const {
+    const ScaleBits scale = RoundDown(largest / static_cast<float>(levels_));
+    return scale < kSmallestNormalScale ? ScaleBits{0} : scale;
+  }
+
+  ScaleBits StochasticScale(float largest) const {
+    if (largest == 0.0f) return 0;
+    const auto levels = static_cast<float>(levels_);
+    ScaleBits scale = std::max(RoundUp(largest / levels), kSmallestNormalScale);
+    if (!std::isfinite(levels * ScaleOf(scale))) --scale;
+    return scale;
+  }
+
+  static ScaleBits MeanScale(const float* values, int64_t count, float largest) {
+    const double sum = SumOfMagnitudes(absl::MakeConstSpan(values, kBlock));
+    ScaleBits scale = RoundToEven(static_cast<float>(sum / static_cast<double>(count)));
+    if (ScaleOf(scale) > largest) scale = RoundDown(largest);
+    return scale < kSmallestNormalScale ? ScaleBits{0} : scale;
+  }
+
+  const int bits_;
+  const bool stochastic_;
+  const int levels_;
 };
 
 }  // namespace
 
-std::unique_ptr<Encoder> MakeQuantizeEncoder(const StageSpec& /*stage*/) {
-  return std::make_unique<QuantizeEncoder>();
+std::unique_ptr<Quantizer> MakeQuantizeQuantizer(const StageSpec& stage) {
+  return std::make_unique<QuantizeQuantizer>(static_cast<int>(stage.arguments[0]),
+                                             stage.option == "stochastic");
 }
 
 }  // namespace tern::compression

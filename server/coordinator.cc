@@ -18,7 +18,7 @@ int64_t MaxFrameBytes(const std::vector<std::string>& codecs, int64_t count) {
   int64_t longest = 0;
   for (const std::string& codec : codecs) {
     const auto encoder = compression::MakeEncoder(*compression::ParseCodec(codec));
-    longest = std::max(longest, encoder->MaxEncodedBytes(count));
+    longest = std::max(longest, encoder->MaxEncodedBytes({.count = count}));
   }
   return longest + compression::kFrameHeaderBytes;
 }
@@ -131,7 +131,9 @@ CheckInReply Coordinator::AnswerInRound(const CheckInRequest& request, PlanChoic
     member->plan = std::move(plan);
     pace_.LeaseGranted(member->granted_at);
   }
-  return MakeLease(*round_, *member);
+  Lease lease = MakeLease(*round_, *member);
+  if (member->codec == nullptr) member->codec = round_->CodecOf(lease.plan);
+  return lease;
 }
 
 Lease Coordinator::MakeLease(const Round& round, const Member& member) const {
@@ -144,7 +146,8 @@ Lease Coordinator::MakeLease(const Round& round, const Member& member) const {
                    .seed = task_.seed,
                    .round = round.number(),
                    .submodel = leased.submodel,
-                   .error_feedback = member.plan.error_feedback},
+                   .error_feedback = member.plan.error_feedback,
+                   .residual = task_.residual},
           .model_version = leased.model->version,
           .base_hash = leased.model->hash,
           .model_bytes = static_cast<int64_t>(leased.model->frame.size()),

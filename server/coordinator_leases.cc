@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/crc32c.h"
+#include "core/base/random.h"
 #include "core/base/status_macros.h"
 #include "server/coordinator.h"
 
@@ -94,8 +95,8 @@ LeaseTerms Coordinator::TermsOfMember(const Member& member) const {
   return {.lease_id = member.lease_id,
           .base_hash = model.hash,
           .model_version = model.version,
-          .codec = member.plan.codec,
-          .count = static_cast<int64_t>(model.parameters.size())};
+          .codec = member.codec,
+          .client = HashClientId(member.client_id)};
 }
 
 PreparedUpdate Coordinator::Prepare(LeaseTerms terms, absl::string_view update) const {
@@ -145,7 +146,10 @@ absl::StatusOr<SubmitUpdateReply> Coordinator::SubmitUpdate(const PreparedUpdate
   // aggregator holds of others is not lost.
   AccumulatorPool::Loan aggregator = accumulators_.Take();
   const UpdateReport& report = update.validated->update.report;
-  aggregator->Accumulate(validator_.decoder(update.terms.codec), update.validated->payload(),
+  const PlanCodec& codec = *update.terms.codec;
+  aggregator->Accumulate({.decoder = validator_.decoder(codec.text()),
+                          .payload = update.validated->payload(),
+                          .context = codec.Context(update.terms.client)},
                          report.num_examples, coordinates);
   accumulators_.Return(std::move(aggregator));
   MutexLock lock(mutex_);

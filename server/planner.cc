@@ -105,23 +105,23 @@ absl::StatusOr<Planner::Candidate> Planner::MakeCandidate(const Task& task,
                                                           const Submodel& submodel,
                                                           const std::string& codec,
                                                           const TrainOptions& train) {
-  TERN_ASSIGN_OR_RETURN(const compression::CodecSpec spec, compression::ParseCodec(codec));
-  Candidate candidate = {.codec = codec,
-                         .layer_kinds = LayerKinds(submodel.model),
-                         .train = train,
-                         .error_feedback = task.error_feedback && spec.LeavesOutCoordinates()};
-  for (const compression::StageSpec& stage : spec.stages) candidate.stages.push_back(stage.name);
-  const Plan plan = {.model = submodel.model,
-                     .train = train,
-                     .codec = codec,
-                     .submodel = submodel.name,
-                     .error_feedback = candidate.error_feedback};
+  Candidate candidate = {.codec = codec, .layer_kinds = LayerKinds(submodel.model), .train = train};
+  Plan plan = {.model = submodel.model,
+               .train = train,
+               .codec = codec,
+               .submodel = submodel.name,
+               .residual = task.residual};
+  TERN_ASSIGN_OR_RETURN(const PlanCodec plan_codec, PlanCodec::Make(plan));
+  for (const compression::StageSpec& stage : plan_codec.spec().stages) {
+    candidate.stages.push_back(stage.name);
+  }
+  candidate.error_feedback = task.error_feedback && plan_codec.spec().NeedsErrorFeedback();
+  plan.error_feedback = candidate.error_feedback;
   TERN_ASSIGN_OR_RETURN(candidate.cost, DeviceCost(plan, 0));
   TERN_ASSIGN_OR_RETURN(const MemoryReport memory, DescribeDeviceMemory(plan, 0));
   candidate.largest_items = LargestItems(memory.Items(), kNamedItems);
 
-  TERN_ASSIGN_OR_RETURN(const PlanBytes bytes, CountPlanBytes(plan, *compression::MakeEncoder(spec),
-                                                              candidate.cost.num_parameters));
+  TERN_ASSIGN_OR_RETURN(const PlanBytes bytes, CountPlanBytes(plan, plan_codec));
   candidate.bytes_down = ChunkedBytes(bytes.model, /*with_lease_id=*/false);
   candidate.bytes_up = ChunkedBytes(bytes.update, /*with_lease_id=*/true);
   candidate.state_bytes = bytes.residual;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/base/bytes.h"
+#include "core/base/check.h"
 #include "core/base/random.h"
 #include "core/crypto/sha256.h"
 
@@ -78,6 +79,16 @@ std::shared_ptr<const LeasedModel> Round::Leased(const ModelSpec& full, Submodel
     leased = MakeLeasedModel(full, {.rule = rule, .width = width, .round = number_}, base_);
   }
   return leased;
+}
+
+std::shared_ptr<const PlanCodec> Round::CodecOf(const Plan& plan) {
+  std::shared_ptr<const PlanCodec>& codec = codecs_[{plan.submodel, plan.codec}];
+  if (codec == nullptr) {
+    absl::StatusOr<PlanCodec> made = PlanCodec::Make(plan);
+    TERN_CHECK(made.ok());
+    codec = std::make_shared<const PlanCodec>(*std::move(made));
+  }
+  return codec;
 }
 
 void Round::Summarize(absl::string_view unsettled_reason, RoundRecord& record) const {

@@ -8,12 +8,14 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "core/wire/messages.h"
+#include "core/wire/plan_codec.h"
 #include "server/leased_model.h"
 #include "server/planner.h"
 #include "server/round_record.h"
@@ -37,6 +39,7 @@ struct Member {
   absl::Duration granted_at;
   PlanChoice plan;                            // from when it has come for its lease on
   std::shared_ptr<const LeasedModel> leased;  // null before
+  std::shared_ptr<const PlanCodec> codec;     // null before
   bool fetched = false;                       // the model, or a part of it
   // Of the accepted update's bytes: tells a repeated upload from another one.
   uint32_t digest = 0;
@@ -59,6 +62,9 @@ class Round {
   const std::shared_ptr<const Model>& base() const { return base_; }
   // What members of this width train, made when it is asked for first. `full` is the task's model.
   std::shared_ptr<const LeasedModel> Leased(const ModelSpec& full, SubmodelRule rule, double width);
+  // The codec of a plan of this round, made when it is asked for first. All plans of a task train
+  // the same of one submodel.
+  std::shared_ptr<const PlanCodec> CodecOf(const Plan& plan);
   const std::vector<Member>& members() const { return members_; }
 
   // Null if there is none.
@@ -83,6 +89,7 @@ class Round {
   uint64_t number_;
   std::shared_ptr<const Model> base_;
   std::map<double, std::shared_ptr<const LeasedModel>> leased_;  // by width
+  std::map<std::pair<std::string, std::string>, std::shared_ptr<const PlanCodec>> codecs_;
   std::array<int64_t, kNumLeaseStates> counts_{};
   std::vector<Member> members_;  // in the order in which they were drawn
   absl::flat_hash_map<std::string, size_t> by_client_;

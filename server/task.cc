@@ -86,7 +86,8 @@ absl::Status ValidateCodec(absl::string_view field, const std::string& text,
   TERN_RETURN_IF_ERROR(InField(field, codec.status()));
   // An update is one message until it is cut into chunks, and a message is below 2 GiB.
   constexpr int64_t kMaxUpdateBytes = (int64_t{1} << 31) - (int64_t{1} << 20);
-  const int64_t bytes = compression::MakeEncoder(*codec)->MaxEncodedBytes(num_parameters);
+  const int64_t bytes =
+      compression::MakeEncoder(*codec)->MaxEncodedBytes({.count = num_parameters});
   if (bytes <= kMaxUpdateBytes) return absl::OkStatus();
   return FieldError(field, absl::StrCat(text, ", which makes updates of up to ", bytes, " bytes"),
                     absl::StrCat("at most ", kMaxUpdateBytes));
@@ -235,6 +236,7 @@ absl::Status ValidateTask(const Task& task) {
   TERN_RETURN_IF_ERROR(ValidateModel(task, layout->size));
   TERN_RETURN_IF_ERROR(ValidateTrain(task, *layout));
   TERN_RETURN_IF_ERROR(ValidateCodec("codec.up", task.codec_up, layout->size));
+  TERN_RETURN_IF_ERROR(InField("codec.residual", ValidateResidualOptions(task.residual)));
   TERN_RETURN_IF_ERROR(ValidateAdapt(task, layout->size));
   if (!(task.max_update_abs > 0.0f && task.max_update_abs <= 1e6f)) {
     return FieldError("strategy.max_update_abs", absl::StrCat(task.max_update_abs),

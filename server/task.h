@@ -46,7 +46,8 @@ struct Task {
   int64_t num_rounds = 20;
   TrainOptions train;
   std::string codec_up = "none";
-  bool error_feedback = true;  // for codecs that leave coordinates out
+  bool error_feedback = true;  // for codecs that are biased
+  ResidualOptions residual;
   AdaptOptions adapt;
   std::string aggregator = "mean";
   aggregation::ServerOptimizerOptions optimizer;

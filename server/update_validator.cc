@@ -55,16 +55,17 @@ absl::StatusOr<ValidatedUpdate> UpdateValidator::Validate(absl::string_view byte
     return absl::InvalidArgumentError(absl::StrCat("expected one section '", kParametersSection,
                                                    "', got ", update.sections.size(), " sections"));
   }
-  if (update.sections[0].codec != terms.codec) {
+  const std::string& codec = terms.codec->text();
+  if (update.sections[0].codec != codec) {
     return absl::InvalidArgumentError(absl::StrCat("section '", kParametersSection,
                                                    "' is encoded with '", update.sections[0].codec,
-                                                   "', the plan says '", terms.codec, "'"));
+                                                   "', the plan says '", codec, "'"));
   }
   TERN_RETURN_IF_ERROR(CheckReport(update.report));
   TERN_ASSIGN_OR_RETURN(
       const compression::Frame frame,
-      compression::ReadFrame(update.sections[0].frame, decoder(terms.codec),
-                             {.count = terms.count, .max_abs_value = limits_.max_abs_value}));
+      compression::ReadFrame(update.sections[0].frame, decoder(codec),
+                             terms.codec->Context(terms.client), limits_.max_abs_value));
   if (frame.model_version != terms.model_version) {
     return absl::FailedPreconditionError(
         absl::StrCat("the update was trained from model version ", frame.model_version,

@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "compression/codec.h"
 #include "core/wire/messages.h"
+#include "core/wire/plan_codec.h"
 
 namespace tern::server {
 
@@ -21,8 +22,8 @@ struct LeaseTerms {
   std::string lease_id;
   std::string base_hash;
   uint64_t model_version = 0;
-  std::string codec;  // one of the validator's
-  int64_t count = 0;  // coordinates
+  std::shared_ptr<const PlanCodec> codec;  // one of the validator's
+  uint64_t client = 0;                     // HashClientId
 };
 
 struct ValidatedUpdate {

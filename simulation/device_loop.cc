@@ -157,11 +157,13 @@ void DeviceLoop::CheckIn(int64_t client) {
     budget = battery.Budget();
     if (budget == 0.0) return CheckInAt(client, now + kBatteryWait);
   }
-  auto visit = std::make_unique<Visit>(client, ClientId(client), CapabilitiesOf(client, budget),
-                                       Visit::Parts{.coordinator = parts_.coordinator,
-                                                    .dataset = parts_.dataset,
-                                                    .examples = parts_.partition->client(client),
-                                                    .state = StateOf(client)});
+  auto visit =
+      std::make_unique<Visit>(client, ClientId(client), CapabilitiesOf(client, budget),
+                              Visit::Parts{.coordinator = parts_.coordinator,
+                                           .dataset = parts_.dataset,
+                                           .examples = parts_.partition->client(client),
+                                           .state = StateOf(client),
+                                           .keep_update = num_recorded_ < options_.record_updates});
   visit->class_index = class_index;
   const client::Session::Progress progress = visit->CheckIn(now);
   if (visit->has_lease()) return StartLease(std::move(visit));
@@ -231,6 +233,7 @@ void DeviceLoop::FinishUpload(Visit& visit) {
   Account(visit);
   const absl::Duration wait = visit.Submit(parts_.clock->Now());
   if (!visit.failure().empty()) return Fail(visit);
+  if (visit.accepted()) Record(visit);
   if (visit.accepted() && options_.on_update) options_.on_update();
   End(visit, wait);
 }
@@ -262,6 +265,15 @@ void DeviceLoop::SettleWork(Visit& visit) {
   } else {
     work_.Cancel(WorkKey(visit));
   }
+}
+
+void DeviceLoop::Record(Visit& visit) {
+  if (num_recorded_ >= options_.record_updates) return;
+  ++num_recorded_;
+  tally_.recorded_updates.push_back({.round = visit.lease().plan.round,
+                                     .client_id = ClientId(visit.client()),
+                                     .model_version = visit.lease().model_version,
+                                     .values = visit.TakeKeptUpdate()});
 }
 
 void DeviceLoop::End(Visit& visit, absl::Duration wait) {

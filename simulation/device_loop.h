@@ -25,6 +25,7 @@
 #include "server/coordinator.h"
 #include "simulation/population.h"
 #include "simulation/round_trip.h"
+#include "simulation/updates.h"
 #include "simulation/visit.h"
 #include "simulation/work_queue.h"
 
@@ -39,6 +40,7 @@ struct DeviceTally {
   std::vector<double> energy_j;           // by class
   std::vector<server::Traffic> traffic;   // by class; without check-ins
   std::string first_failure;              // "client 'client-3': ..."; empty: none
+  std::vector<RecordedUpdate> recorded_updates;
 
   double total_energy_j() const;
 };
@@ -49,9 +51,12 @@ class DeviceLoop {
   struct Options {
     uint64_t seed = 1;
     int num_threads = 1;
-    bool train_dropped = false;       // trains also what is known not to count
-    absl::Duration check_in_spread;   // devices first check in within so long
-    bool keeps_state = false;         // devices need their state between rounds
+    bool train_dropped = false;      // trains also what is known not to count
+    absl::Duration check_in_spread;  // devices first check in within so long
+    bool keeps_state = false;        // devices need their state between rounds
+    // So many updates are recorded, the first that are accepted. Until then the unencoded update of
+    // every open lease is kept.
+    int64_t record_updates = 0;
     std::function<void()> on_update;  // after an accepted update; may be empty
   };
   // All must outlive the loop.
@@ -118,6 +123,8 @@ class DeviceLoop {
   bool IsOfOpenRound(const Visit& visit) const;
   // Takes the visit back from the workers, trained or not.
   void SettleWork(Visit& visit);
+  // Puts the update, which was accepted, into the tally, if it is one of the first.
+  void Record(Visit& visit);
   // Forgets the visit; its device checks in after `wait`.
   void End(Visit& visit, absl::Duration wait);
 
@@ -141,6 +148,7 @@ class DeviceLoop {
   DeviceTally tally_;
   int64_t num_check_ins_ = 0;
   int64_t num_leases_ = 0;
+  int64_t num_recorded_ = 0;
   WorkQueue work_;  // last: its threads end first
 };
 

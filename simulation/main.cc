@@ -8,12 +8,21 @@
 #include "CLI/CLI.hpp"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "compression/codec.h"
 #include "core/engine/kernel_target.h"
+#include "simulation/codec_command.h"
 #include "simulation/plan_command.h"
 #include "simulation/report_command.h"
 #include "simulation/run_command.h"
+#include "simulation/updates.h"
 
 namespace {
+
+std::string CheckSvgName(const std::string& file) {
+  const bool ends_well = file.empty() || absl::EndsWith(file, ".svg");
+  return ends_well ? "" : "the drawing is an SVG file, give it a name in .svg";
+}
 
 void AddConfigOptions(CLI::App& command, std::string& config, std::vector<std::string>& overrides) {
   command.add_option("config", config, "Configuration file (YAML)")->required();
@@ -31,6 +40,10 @@ CLI::App* AddRun(CLI::App& app, tern::simulation::RunCommand& command) {
   run->add_option("--threads", command.num_threads,
                   "Worker threads (default: one per processor); the models do not depend on it")
       ->check(CLI::Range(1, 1024));
+  run->add_option("--record-updates", command.record_updates,
+                  "Keeps so many updates, from the first on, as they were before they were "
+                  "encoded: updates/*.tern in the directory, for tern-sim codec")
+      ->check(CLI::NonNegativeNumber);
   run->footer(
       "Examples:\n"
       "  tern-sim run simulation/configs/quickstart.yaml\n"
@@ -54,10 +67,7 @@ CLI::App* AddPlan(CLI::App& app, tern::simulation::PlanCommand& command) {
           "too, if one is given")
       ->expected(0, 1)
       ->type_name("[FILE.svg]")
-      ->check([](const std::string& file) {
-        const bool ends_well = file.empty() || absl::EndsWith(file, ".svg");
-        return ends_well ? "" : absl::StrCat("the drawing is an SVG file, give it a name in .svg");
-      });
+      ->check(CheckSvgName);
   plan->footer(
       "Examples:\n"
       "  tern-sim plan simulation/configs/quickstart.yaml\n"
@@ -65,6 +75,58 @@ CLI::App* AddPlan(CLI::App& app, tern::simulation::PlanCommand& command) {
       "  tern-sim plan my.yaml --set 'task.adapt.widths=[1, 0.5, 0.25]' "
       "--set task.round.deadline_s=60");
   return plan;
+}
+
+std::string CodecHelp() {
+  std::string help =
+      "Columns: NMSE is the squared error over the squared norm. dR is how many bits per "
+      "parameter\n"
+      "it takes beyond the limit of a Gaussian source at this NMSE, R + log2(NMSE)/2. GB/s of "
+      "32-bit\n"
+      "floats on one thread: encoding is of the whole frame, decoding is adding a validated update "
+      "to\n"
+      "the sum of the coordinator's mean (rotated ones stay rotated until the round ends).\n\n"
+      "Stages, joined by '|':\n";
+  for (const tern::compression::StageInfo& stage : tern::compression::ListStages()) {
+    absl::StrAppendFormat(&help, "  %-28s  %s\n", stage.usage, stage.description);
+  }
+  absl::StrAppend(
+      &help,
+      "\nExamples:\n"
+      "  tern-sim codec\n"
+      "  tern-sim codec 'rotate|eden(2)|rans' 'topk(0.01)|ternary|rice' --distribution laplace\n"
+      "  tern-sim codec --update runs/mine/updates/round_0001_client-3.tern --plot codecs.svg");
+  return help;
+}
+
+CLI::App* AddCodec(CLI::App& app, tern::simulation::CodecCommand& command) {
+  CLI::App* codec = app.add_subcommand(
+      "codec", "Shows what codecs make of an update: bytes, error, speed; trains nothing");
+  codec->add_option("codecs", command.codecs,
+                    "Codecs, stage|stage|...; put them in quotes (default: some of each stage)");
+  CLI::Option* update =
+      codec->add_option("--update", command.update,
+                        "A recorded update: a frame of codec none (run --record-updates)");
+  codec
+      ->add_option("--distribution", command.distribution,
+                   "Draws the update: gaussian (default), laplace, or student (3 degrees of "
+                   "freedom)")
+      ->check(CLI::IsMember(tern::simulation::DistributionNames()))
+      ->excludes(update);
+  codec->add_option("--count", command.count, "Parameters of a drawn update (default: 2^20)")
+      ->excludes(update);
+  codec->add_option("--seed", command.seed, "Of a drawn update (default: 1)")->excludes(update);
+  codec
+      ->add_option("--repetitions", command.repetitions,
+                   "Takes the median of so many (default: of as many as take 0.2 s)")
+      ->check(CLI::Range(1, tern::simulation::kMaxRepetitions));
+  codec->add_flag_callback(
+      "--no-timing", [&command] { command.timing = false; }, "Measures no speeds");
+  codec->add_option("--json", command.json, "Writes the numbers to this file, too");
+  codec->add_option("--plot", command.plot, "Draws NMSE over bits per parameter: FILE.svg")
+      ->check(CheckSvgName);
+  codec->footer(CodecHelp());
+  return codec;
 }
 
 CLI::App* AddReport(CLI::App& app, tern::simulation::ReportCommand& command) {
@@ -94,6 +156,8 @@ int main(int argc, char** argv) {
   const CLI::App* plan = AddPlan(app, plan_command);
   tern::simulation::ReportCommand report_command;
   const CLI::App* report = AddReport(app, report_command);
+  tern::simulation::CodecCommand codec_command;
+  const CLI::App* codec = AddCodec(app, codec_command);
   app.footer("tern-sim run --help shows its options and examples.");
   try {
     app.parse(argc, argv);
@@ -104,6 +168,7 @@ int main(int argc, char** argv) {
   absl::Status status = tern::ApplyKernelTargetFromEnvironment();
   if (status.ok()) {
     status = plan->parsed()     ? tern::simulation::ShowPlans(plan_command)
+             : codec->parsed()  ? tern::simulation::ShowCodecs(codec_command)
              : report->parsed() ? tern::simulation::WriteReport(report_command)
                                 : tern::simulation::Run(run_command);
   }

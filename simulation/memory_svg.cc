@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "core/base/check.h"
 #include "simulation/memory_drawing.h"
+#include "simulation/svg.h"
 
 namespace tern::simulation {
 namespace {
@@ -18,7 +19,6 @@ namespace {
 // Pixels.
 constexpr double kWidth = 1200;
 constexpr double kMargin = 24;
-constexpr double kCharacter = 6.4;  // width, on average, of a label's
 constexpr double kTextHeight = 13;
 constexpr double kBarTop = 62;
 constexpr double kBarHeight = 28;
@@ -62,48 +62,12 @@ const Kind& KindOf(TensorRole role) {
   return *kind;
 }
 
-// Text as XML may hold it.
-std::string Escaped(absl::string_view text) {
-  std::string escaped;
-  for (const std::string& character : Characters(text)) {
-    if (character == "&") {
-      escaped += "&amp;";
-    } else if (character == "<") {
-      escaped += "&lt;";
-    } else if (character == ">") {
-      escaped += "&gt;";
-    } else if (character == "\"") {
-      escaped += "&quot;";
-    } else {
-      escaped += character;
-    }
-  }
-  return escaped;
-}
-
-double TextWidth(absl::string_view text) {
-  return kCharacter * static_cast<double>(Characters(text).size());
-}
-
 struct Box {
   double x = 0;
   double y = 0;
   double width = 0;
   double height = 0;
 };
-
-void AppendText(double x, double y, absl::string_view attributes, absl::string_view text,
-                std::string& svg) {
-  absl::StrAppendFormat(&svg, "<text x=\"%.1f\" y=\"%.1f\"%s%s>%s</text>\n", x, y,
-                        attributes.empty() ? "" : " ", attributes, Escaped(text));
-}
-
-void AppendLine(double x1, double y1, double x2, double y2, absl::string_view css_class,
-                std::string& svg) {
-  absl::StrAppendFormat(&svg,
-                        "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" class=\"%s\"/>\n",
-                        x1, y1, x2, y2, css_class);
-}
 
 // Words in lines of at most `width`; empty: a word is longer.
 std::vector<std::string> Wrapped(absl::string_view text, double width) {
@@ -128,16 +92,16 @@ bool AppendLabel(const Box& box, absl::string_view label, std::string& svg) {
   if (!lines.empty() && height <= box.height + 1) {
     double y = middle_y - height / 2 + 10;
     for (const std::string& line : lines) {
-      AppendText(middle_x, y, "text-anchor=\"middle\"", line, svg);
+      AppendSvgText(middle_x, y, "text-anchor=\"middle\"", line, svg);
       y += kTextHeight;
     }
     return true;
   }
   if (TextWidth(label) + 6 > box.height || box.width < kTextHeight) return false;
-  AppendText(middle_x + 4, middle_y,
-             absl::StrFormat("text-anchor=\"middle\" transform=\"rotate(-90 %.1f %.1f)\"",
-                             middle_x + 4, middle_y),
-             label, svg);
+  AppendSvgText(middle_x + 4, middle_y,
+                absl::StrFormat("text-anchor=\"middle\" transform=\"rotate(-90 %.1f %.1f)\"",
+                                middle_x + 4, middle_y),
+                label, svg);
   return true;
 }
 
@@ -150,7 +114,7 @@ void AppendBox(const Box& box, absl::string_view css_class, absl::string_view la
                         "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" "
                         "class=\"%s%s\"><title>%s</title></rect>\n",
                         box.x, box.y, std::max(box.width, 1.0), std::max(box.height, 1.0),
-                        css_class, thin ? " thin" : "", Escaped(title));
+                        css_class, thin ? " thin" : "", EscapedXml(title));
   if (!AppendLabel(box, label, svg)) AppendLabel(box, short_label, svg);
 }
 
@@ -221,9 +185,9 @@ class Arena {
     }
     const auto step = static_cast<int64_t>(distance);
     for (int64_t address = 0; address < report_.arena_bytes; address += step) {
-      AppendLine(kArenaLeft - 5, Y(address), kArenaRight, Y(address), "grid", svg_);
-      AppendText(kArenaLeft - 9, Y(address) + 4, "text-anchor=\"end\" class=\"quiet\"",
-                 BytesText(address), svg_);
+      AppendSvgLine(kArenaLeft - 5, Y(address), kArenaRight, Y(address), "grid", svg_);
+      AppendSvgText(kArenaLeft - 9, Y(address) + 4, "text-anchor=\"end\" class=\"quiet\"",
+                    BytesText(address), svg_);
     }
   }
 
@@ -234,38 +198,38 @@ class Arena {
     const double width = X(1) - X(0);
     const auto every = static_cast<int64_t>(std::ceil(kTextHeight / width));
     for (int64_t step = 0; step < count; ++step) {
-      AppendLine(X(step), kArenaTop, X(step), bottom + 4, "grid", svg_);
+      AppendSvgLine(X(step), kArenaTop, X(step), bottom + 4, "grid", svg_);
       if (step % every != 0) continue;
       const double x = (X(step) + X(step + 1)) / 2 + 4;
       const double y = bottom + 10;
       const std::string text = ShortName(StepText(step), kLongestStepName);
       // Upright only where lying they would touch.
       if (count <= 8 && TextWidth(text) + 4 < width) {
-        AppendText(x - 4, y + 6, "text-anchor=\"middle\"", text, svg_);
+        AppendSvgText(x - 4, y + 6, "text-anchor=\"middle\"", text, svg_);
         continue;
       }
-      AppendText(x, y,
-                 absl::StrFormat("text-anchor=\"end\" transform=\"rotate(-90 %.1f %.1f)\"", x, y),
-                 text, svg_);
+      AppendSvgText(
+          x, y, absl::StrFormat("text-anchor=\"end\" transform=\"rotate(-90 %.1f %.1f)\"", x, y),
+          text, svg_);
     }
-    AppendLine(kArenaLeft, bottom, kArenaRight, bottom, "axis", svg_);
-    AppendLine(kArenaLeft, kArenaTop, kArenaLeft, bottom, "axis", svg_);
+    AppendSvgLine(kArenaLeft, bottom, kArenaRight, bottom, "axis", svg_);
+    AppendSvgLine(kArenaLeft, kArenaTop, kArenaLeft, bottom, "axis", svg_);
   }
 
   // The arena's end and its lower bound, which may be the same; their texts stand apart.
   void DrawBounds() {
     const double top = kArenaTop;
     const double bound = Y(report_.lower_bound_bytes);
-    AppendLine(kArenaLeft, top, kArenaRight + 8, top, "axis", svg_);
-    AppendLine(kArenaLeft, bound, kArenaRight + 8, bound, "bound", svg_);
+    AppendSvgLine(kArenaLeft, top, kArenaRight + 8, top, "axis", svg_);
+    AppendSvgLine(kArenaLeft, bound, kArenaRight + 8, bound, "bound", svg_);
     const double x = kArenaRight + 12;
-    AppendText(x, top - 8, "", absl::StrCat("arena ", BytesText(report_.arena_bytes)), svg_);
+    AppendSvgText(x, top - 8, "", absl::StrCat("arena ", BytesText(report_.arena_bytes)), svg_);
     const double y = std::max(bound, top + 6) + 6;
-    AppendText(x, y, "class=\"boundtext\"", "lower bound", svg_);
-    AppendText(x, y + kTextHeight, "class=\"boundtext\"", BytesText(report_.lower_bound_bytes),
-               svg_);
-    AppendText(x, y + 2 * kTextHeight, "class=\"boundtext\"",
-               absl::StrCat("alive at step ", report_.fullest_step + 1), svg_);
+    AppendSvgText(x, y, "class=\"boundtext\"", "lower bound", svg_);
+    AppendSvgText(x, y + kTextHeight, "class=\"boundtext\"", BytesText(report_.lower_bound_bytes),
+                  svg_);
+    AppendSvgText(x, y + 2 * kTextHeight, "class=\"boundtext\"",
+                  absl::StrCat("alive at step ", report_.fullest_step + 1), svg_);
   }
 
   void DrawKey() {
@@ -278,7 +242,7 @@ class Arena {
       absl::StrAppendFormat(
           &svg_, "<rect x=\"%.1f\" y=\"%.1f\" width=\"12\" height=\"12\" class=\"%s\"/>\n", x,
           kArenaTop - 22, kind.css_class);
-      AppendText(x + 17, kArenaTop - 12, "", kind.name, svg_);
+      AppendSvgText(x + 17, kArenaTop - 12, "", kind.name, svg_);
       x += 17 + TextWidth(kind.name) + 18;
     }
   }
@@ -289,11 +253,11 @@ class Arena {
 
 void AppendPlan(const PlanMemory& memory, std::string& svg) {
   const MemoryReport& report = memory.report;
-  AppendText(kMargin, 26, "class=\"title\"", memory.plan, svg);
-  AppendText(kMargin, 46, "class=\"quiet\"",
-             absl::StrCat(memory.classes, ": ", BytesText(report.peak_bytes()),
-                          " at the peak, of which the arena is ", BytesText(report.arena_bytes)),
-             svg);
+  AppendSvgText(kMargin, 26, "class=\"title\"", memory.plan, svg);
+  AppendSvgText(kMargin, 46, "class=\"quiet\"",
+                absl::StrCat(memory.classes, ": ", BytesText(report.peak_bytes()),
+                             " at the peak, of which the arena is ", BytesText(report.arena_bytes)),
+                svg);
   AppendPeakBar(report, svg);
   Arena(report, svg).Draw();
 }
@@ -302,11 +266,8 @@ void AppendPlan(const PlanMemory& memory, std::string& svg) {
 
 std::string MemorySvg(absl::Span<const PlanMemory> memories) {
   const double height = kPlanHeight * static_cast<double>(memories.size()) + kNoteHeight;
-  std::string svg = absl::StrFormat(
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" "
-      "viewBox=\"0 0 %.0f %.0f\">\n<style>%s</style>\n"
-      "<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
-      kWidth, height, kWidth, height, kStyle);
+  std::string svg;
+  AppendSvgHead(kWidth, height, kStyle, svg);
   double top = 0;
   for (const PlanMemory& memory : memories) {
     absl::StrAppendFormat(&svg, "<g transform=\"translate(0 %.0f)\">\n", top);
@@ -314,8 +275,8 @@ std::string MemorySvg(absl::Span<const PlanMemory> memories) {
     absl::StrAppend(&svg, "</g>\n");
     top += kPlanHeight;
   }
-  AppendText(kMargin, height - 9, "class=\"quiet\"",
-             "Numbers in boxes are those of the table that --memory prints.", svg);
+  AppendSvgText(kMargin, height - 9, "class=\"quiet\"",
+                "Numbers in boxes are those of the table that --memory prints.", svg);
   return absl::StrCat(svg, "</svg>\n");
 }
 

@@ -16,6 +16,7 @@
 #include "server/report/html_report.h"
 #include "server/run_report.h"
 #include "simulation/simulator.h"
+#include "simulation/updates.h"
 
 namespace tern::simulation {
 namespace {
@@ -42,6 +43,7 @@ class ProgressLine {
 
 struct Totals {
   int64_t updates = 0;
+  int64_t recorded_updates = 0;
   absl::Duration training_time;
 };
 
@@ -56,6 +58,8 @@ absl::StatusOr<Totals> RunRounds(Simulator& simulator, int64_t num_rounds, Progr
     TERN_RETURN_IF_ERROR(round.status());
     totals.updates += round->record.clients_completed;
     totals.training_time += round->training_time;
+    TERN_RETURN_IF_ERROR(WriteRecordedUpdates(report.directory(), round->recorded_updates));
+    totals.recorded_updates += static_cast<int64_t>(round->recorded_updates.size());
     TERN_RETURN_IF_ERROR(report.AddRound(round->record, round->evaluation,
                                          absl::ToDoubleSeconds(clock.Now() - started)));
     server::RoundTimes times{.duration_s = absl::ToDoubleSeconds(round->training_time)};
@@ -104,6 +108,7 @@ absl::Status Run(const RunCommand& command) {
            .simulation = config.simulation,
            .num_threads = command.num_threads,
            .evaluate_every = config.evaluate_every,
+           .record_updates = command.record_updates,
            .on_progress = [&progress](int64_t accepted,
                                       int64_t wanted) { progress.Show(accepted, wanted); }},
           inputs.train.get(), std::move(inputs.partition), inputs.test.get()));
@@ -130,6 +135,10 @@ absl::Status Run(const RunCommand& command) {
                                                             config.partition.ToString()));
   TERN_RETURN_IF_ERROR(server::WriteHtmlReport({out}, out + "/report.html"));
   std::printf("%s\n", report->SummaryText(wall_time_s).c_str());
+  if (totals.recorded_updates > 0) {
+    std::printf("%ld updates, before encoding: %s\n", static_cast<long>(totals.recorded_updates),
+                RecordedUpdatesDirectory(out).c_str());
+  }
   return absl::OkStatus();
 }
 

@@ -2,6 +2,7 @@
 #ifndef TERN_SIMULATION_RUN_COMMAND_H_
 #define TERN_SIMULATION_RUN_COMMAND_H_
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@ struct RunCommand {
   std::vector<std::string> overrides;  // "a.b.c=value"
   std::string out;                     // empty: runs/NAME-TIME
   int num_threads = 1;
+  int64_t record_updates = 0;  // as Simulator::Options; WriteRecordedUpdates says where they are
 };
 
 // Prints a line per round to standard output, and progress within a round to standard error if that

@@ -17,7 +17,7 @@ bool KeepsState(const server::Task& task) {
   const std::vector<std::string> codecs = task.Codecs();
   return task.error_feedback &&
          std::any_of(codecs.begin(), codecs.end(), [](const std::string& codec) {
-           return compression::ParseCodec(codec)->LeavesOutCoordinates();
+           return compression::ParseCodec(codec)->NeedsErrorFeedback();
          });
 }
 
@@ -74,6 +74,7 @@ absl::Status Simulator::Start() {
                           .train_dropped = options_.simulation.train_dropped,
                           .check_in_spread = options_.simulation.check_in_spread,
                           .keeps_state = KeepsState(task),
+                          .record_updates = options_.record_updates,
                           .on_update = on_update},
       DeviceLoop::Parts{.coordinator = coordinator_.get(),
                         .clock = &clock_,
@@ -95,7 +96,9 @@ absl::StatusOr<SimulatedRound> Simulator::RunRound() {
     closed_->traffic += coordinator_->total_traffic() - before;
   }
   DeviceTally tally = devices_->TakeTally();
-  SimulatedRound result{.record = *std::move(closed_), .first_failure = tally.first_failure};
+  SimulatedRound result{.record = *std::move(closed_),
+                        .first_failure = tally.first_failure,
+                        .recorded_updates = std::move(tally.recorded_updates)};
   const auto failed = result.record.clients_dropped.find("failed");
   // Members whose battery no longer allows a plan count as failed, too, but they say nothing.
   if (failed != result.record.clients_dropped.end() &&

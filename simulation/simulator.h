@@ -25,6 +25,7 @@
 #include "simulation/device_loop.h"
 #include "simulation/population.h"
 #include "simulation/population_report.h"
+#include "simulation/updates.h"
 
 namespace tern::simulation {
 
@@ -35,6 +36,8 @@ struct SimulatedRound {
   std::optional<Evaluation> evaluation;
   std::string
       first_failure;  // "client 'client-3': ..." of some client that failed; empty: none did
+  // Of the first Options::record_updates, those that were accepted in this round, in that order.
+  std::vector<RecordedUpdate> recorded_updates;
   absl::Duration
       training_time;  // wall time of selection, training and aggregation, without evaluation
 };
@@ -47,6 +50,7 @@ class Simulator final : private server::RoundObserver {
     server::SimulationOptions simulation;
     int num_threads = 1;
     int64_t evaluate_every = 1;  // rounds; the last round is evaluated too; 0: never
+    int64_t record_updates = 0;  // so many updates are kept as they were before they were encoded
     // Called while a round trains, from the caller's thread; may be empty.
     std::function<void(int64_t accepted, int64_t wanted)> on_progress;
   };

@@ -7,9 +7,9 @@
 #include "compression/frame.h"
 #include "core/base/check.h"
 #include "core/model/cost.h"
-#include "core/model/parameter_layout.h"
 #include "core/train/plan_cost.h"
 #include "core/wire/chunks.h"
+#include "core/wire/plan_codec.h"
 
 namespace tern::simulation {
 namespace {
@@ -24,10 +24,10 @@ double TrainingFlops(const Plan& plan, int64_t num_examples) {
 
 // Bytes of the shortest update that the plan's codec can make, without the message around it.
 int64_t LeastUploadBytes(const Plan& plan) {
-  const auto encoder = compression::MakeEncoder(*compression::ParseCodec(plan.codec));
-  const auto layout = MakeParameterLayout(plan.model);
-  TERN_CHECK(layout.ok());
-  return ChunkedBytes(compression::kFrameHeaderBytes + encoder->MinEncodedBytes(layout->size),
+  const auto codec = PlanCodec::Make(plan);
+  TERN_CHECK(codec.ok());
+  const auto encoder = compression::MakeEncoder(codec->spec());
+  return ChunkedBytes(compression::kFrameHeaderBytes + encoder->MinEncodedBytes(codec->Context(0)),
                       /*with_lease_id=*/true);
 }
 
@@ -47,7 +47,8 @@ Visit::Visit(int64_t client, const std::string& client_id, const Capabilities& c
                 .dataset = &examples_,
                 .clock = &clock_,
                 .buffers = &buffers_,
-                .state = parts.state}) {}
+                .state = parts.state,
+                .observer = parts.keep_update ? &keeper_ : nullptr}) {}
 
 client::Session::Progress Visit::CheckIn(absl::Duration now) {
   clock_.Advance(now - clock_.Now());

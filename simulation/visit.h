@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "client/device_state.h"
@@ -36,6 +38,7 @@ class Visit {
     const Dataset* dataset = nullptr;  // of all devices
     absl::Span<const int32_t> examples;
     client::DeviceState* state = nullptr;  // may be null
+    bool keep_update = false;
   };
   // What `parts` points to must outlive the visit.
   Visit(int64_t client, const std::string& client_id, const Capabilities& capabilities,
@@ -55,6 +58,8 @@ class Visit {
   absl::Duration Submit(absl::Duration now);
   absl::Duration DeliverFailure();
   bool accepted() const { return session_.updates_accepted() > 0; }
+  // With keep_update, after Work: the update as it was before it was encoded.
+  std::vector<float> TakeKeptUpdate() { return std::move(keeper_.values); }
 
   // Fills in `legs` from the lease: the upload is as short as it can be.
   void PlanLegs(const DeviceProfile& profile, const DeviceSpeed& speed);
@@ -86,7 +91,16 @@ class Visit {
     Trainer* trainer = nullptr;
   };
 
+  class Keeper final : public client::UpdateObserver {
+   public:
+    void OnUpdate(const Lease& /*lease*/, absl::Span<const float> update) override {
+      values.assign(update.begin(), update.end());
+    }
+    std::vector<float> values;
+  };
+
   const int64_t client_;
+  Keeper keeper_;
   SimulatedClock clock_;
   VirtualTransport transport_;
   LentTrainer trainer_;

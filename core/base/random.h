@@ -29,6 +29,8 @@ enum class RandomPurpose : uint32_t {
   kDevice = 8,        // what distinguishes a simulated device from others of its profile
   kAvailability = 9,  // when it is on
   kNetwork = 10,      // how fast and how late its link is in a round
+  kRotation = 11,     // signs of the stage `rotate`: round and seed only
+  kSubset = 12,       // which coordinates an update holds
 };
 
 // The key of one stream of random numbers. `client` is HashClientId of the client's id, 0 where

@@ -87,6 +87,24 @@ absl::Status ValidateTrainOptions(const TrainOptions& options) {
   return status;
 }
 
+absl::Status ValidateResidualOptions(const ResidualOptions& options) {
+  if (options.format != ResidualFormat::kFloat32 && options.format != ResidualFormat::kBfloat16) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("format is ", static_cast<int32_t>(options.format), ", expected ",
+                     static_cast<int32_t>(ResidualFormat::kFloat32), " (float32) or ",
+                     static_cast<int32_t>(ResidualFormat::kBfloat16), " (bfloat16)"));
+  }
+  if (!(options.decay > 0.0f && options.decay <= 1.0f)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("decay is ", options.decay, ", expected above 0, at most 1 (without it)"));
+  }
+  if (options.max_age < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("max_age is ", options.max_age, ", expected 0 (without it) or more"));
+  }
+  return absl::OkStatus();
+}
+
 SgdOptions ToSgdOptions(const TrainOptions& options) {
   return {.learning_rate = options.learning_rate,
           .momentum = options.momentum,

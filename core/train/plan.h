@@ -37,6 +37,18 @@ struct TrainOptions {
   bool operator==(const TrainOptions&) const = default;
 };
 
+enum class ResidualFormat : int32_t { kFloat32 = 1, kBfloat16 = 2 };
+
+// How a device keeps what encoding left out. The residual's age is how many versions the model is
+// ahead of the one that it was made from.
+struct ResidualOptions {
+  ResidualFormat format = ResidualFormat::kFloat32;
+  float decay = 1.0f;   // per version of age, above 0, at most 1
+  int64_t max_age = 0;  // an older one is dropped; 0: none is
+
+  bool operator==(const ResidualOptions&) const = default;
+};
+
 struct Plan {
   ModelSpec model;
   TrainOptions train;
@@ -47,12 +59,14 @@ struct Plan {
   std::string submodel;
   // What encoding leaves out is kept on the device and added to its next update.
   bool error_feedback = false;
+  ResidualOptions residual = {};
 
   bool operator==(const Plan&) const = default;
 };
 
 // INVALID_ARGUMENT names the field, its value and the range.
 absl::Status ValidateTrainOptions(const TrainOptions& options);
+absl::Status ValidateResidualOptions(const ResidualOptions& options);
 
 // What the engine must know of them.
 SgdOptions ToSgdOptions(const TrainOptions& options);

@@ -154,6 +154,12 @@ void ToProto(const Plan& value, v1::Plan& message) {
   message.set_round(value.round);
   message.set_submodel(value.submodel);
   message.set_error_feedback(value.error_feedback);
+  // Left out where it is the default: plans without it keep their bytes.
+  if (value.residual == ResidualOptions()) return;
+  v1::Residual& residual = *message.mutable_residual();
+  residual.set_format(static_cast<v1::Residual::Format>(value.residual.format));
+  residual.set_decay(value.residual.decay);
+  residual.set_max_age(value.residual.max_age);
 }
 
 absl::StatusOr<Plan> FromProto(const v1::Plan& message) {
@@ -173,6 +179,16 @@ absl::StatusOr<Plan> FromProto(const v1::Plan& message) {
       CheckSize("plan.submodel", message.submodel().size(), 0, kMaxNameBytes, "bytes"));
   plan.submodel = message.submodel();
   plan.error_feedback = message.error_feedback();
+  if (message.has_residual()) {
+    const v1::Residual& residual = message.residual();
+    plan.residual = {.format = EnumOr(residual.format(), ResidualFormat::kFloat32),
+                     .decay = residual.decay(),
+                     .max_age = residual.max_age()};
+    const absl::Status valid = ValidateResidualOptions(plan.residual);
+    if (!valid.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat("plan.residual: ", valid.message()));
+    }
+  }
   return plan;
 }
 

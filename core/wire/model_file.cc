@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "compression/codec.h"
+#include "compression/dense_sinks.h"
 #include "compression/frame.h"
 #include "core/base/bytes.h"
 #include "core/base/files.h"
@@ -58,7 +59,7 @@ absl::StatusOr<std::string> Encode(const ModelFile& model) {
   writer.WriteBytes(spec);
   TERN_ASSIGN_OR_RETURN(const std::string frame,
                         compression::EncodeFrame(*compression::MakeEncoder(NoneCodec()),
-                                                 model.parameters, model.version, RandomKey{}));
+                                                 model.parameters, model.version, {}));
   writer.WriteBytes(frame);
   return bytes;
 }
@@ -113,15 +114,13 @@ absl::StatusOr<ModelFile> ReadModel(FILE* file) {
                         ReadRest(file, compression::kFrameHeaderBytes +
                                            layout.size * static_cast<int64_t>(sizeof(float))));
   const std::unique_ptr<compression::Decoder> decoder = compression::MakeDecoder(NoneCodec());
-  TERN_ASSIGN_OR_RETURN(
-      const compression::Frame frame,
-      compression::ReadFrame(
-          bytes, *decoder,
-          {.count = layout.size, .max_abs_value = std::numeric_limits<float>::max()}));
+  TERN_ASSIGN_OR_RETURN(const compression::Frame frame,
+                        compression::ReadFrame(bytes, *decoder, {.count = layout.size},
+                                               std::numeric_limits<float>::max()));
   model.version = frame.model_version;
   model.parameters.resize(static_cast<size_t>(layout.size));
   compression::DenseSink sink(absl::MakeSpan(model.parameters));
-  decoder->DecodeInto(frame.payload, layout.size, sink);
+  decoder->DecodeInto(frame.payload, {.count = layout.size}, sink);
   return model;
 }
 

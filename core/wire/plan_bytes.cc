@@ -12,6 +12,11 @@
 namespace tern {
 namespace {
 
+int64_t ResidualBytes(const Plan& plan, int64_t count) {
+  const bool is_half = plan.residual.format == ResidualFormat::kBfloat16;
+  return kResidualHeaderBytes + count * (is_half ? 2 : 4);
+}
+
 // Numbers take the more bytes the larger they are.
 int64_t MaxUpdateBytes(const Plan& plan, int64_t max_frame_bytes) {
   constexpr int64_t kLargest = std::numeric_limits<int64_t>::max();
@@ -29,19 +34,26 @@ int64_t MaxUpdateBytes(const Plan& plan, int64_t max_frame_bytes) {
 
 }  // namespace
 
-absl::StatusOr<PlanBytes> CountPlanBytes(const Plan& plan, const compression::Encoder& encoder,
-                                         int64_t num_parameters) {
-  const int64_t frame = compression::MaxFrameBytes(encoder, num_parameters);
+absl::StatusOr<PlanBytes> CountPlanBytes(const Plan& plan, const PlanCodec& codec) {
+  const int64_t frame =
+      compression::MaxFrameBytes(*compression::MakeEncoder(codec.spec()), codec.Context(0));
   const int64_t update = frame > kMaxMessageBytes ? frame : MaxUpdateBytes(plan, frame);
   if (update > kMaxMessageBytes) {
     return absl::InvalidArgumentError(
-        absl::StrCat("an update of ", num_parameters, " parameters under codec '", plan.codec,
+        absl::StrCat("an update of ", codec.count(), " parameters under codec '", plan.codec,
                      "' takes up to ", update, " bytes, expected at most ", kMaxMessageBytes));
   }
-  const int64_t float_bytes = num_parameters * static_cast<int64_t>(sizeof(float));
+  const int64_t float_bytes = codec.count() * static_cast<int64_t>(sizeof(float));
   return PlanBytes{.model = compression::kFrameHeaderBytes + float_bytes,
                    .update = update,
-                   .residual = plan.error_feedback ? kResidualHeaderBytes + float_bytes : 0};
+                   .residual = plan.error_feedback ? ResidualBytes(plan, codec.count()) : 0};
+}
+
+int64_t CodecScratchBytes(const Plan& plan, const PlanCodec& codec) {
+  const compression::CodecContext context = codec.Context(0);
+  const int64_t encoder = compression::MakeEncoder(codec.spec())->ScratchBytes(context);
+  if (!plan.error_feedback) return encoder;
+  return std::max(encoder, compression::MakeDecoder(codec.spec())->ScratchBytes(context));
 }
 
 }  // namespace tern

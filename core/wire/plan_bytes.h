@@ -6,8 +6,8 @@
 #include <cstdint>
 
 #include "absl/status/statusor.h"
-#include "compression/codec.h"
 #include "core/train/plan.h"
+#include "core/wire/plan_codec.h"
 
 namespace tern {
 
@@ -23,10 +23,12 @@ struct PlanBytes {
   int64_t buffer() const { return std::max({model, update, residual}); }
 };
 
-// `encoder` is that of plan.codec, `num_parameters` those of plan.model. INVALID_ARGUMENT: an
-// update could be longer than a message may be.
-absl::StatusOr<PlanBytes> CountPlanBytes(const Plan& plan, const compression::Encoder& encoder,
-                                         int64_t num_parameters);
+// `codec` is PlanCodec::Make(plan). INVALID_ARGUMENT: an update could be longer than a message may
+// be.
+absl::StatusOr<PlanBytes> CountPlanBytes(const Plan& plan, const PlanCodec& codec);
+
+// Scratch of the encoder, or of the decoder, with which error feedback finds out what was sent.
+int64_t CodecScratchBytes(const Plan& plan, const PlanCodec& codec);
 
 }  // namespace tern
 

@@ -133,6 +133,9 @@ absl::Status SetTask(const v1::Task& source, uint64_t seed, Task& task) {
   task.train = TrainOptionsOf(source.train());
   task.codec_up = source.codec().up();
   task.error_feedback = source.codec().error_feedback();
+  task.residual = {.format = static_cast<ResidualFormat>(source.codec().residual().format()),
+                   .decay = source.codec().residual().decay(),
+                   .max_age = source.codec().residual().max_age()};
   task.aggregator = source.strategy().aggregator();
   task.optimizer = {.name = source.strategy().optimizer(),
                     .learning_rate = source.strategy().learning_rate()};

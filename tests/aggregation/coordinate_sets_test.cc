@@ -6,13 +6,14 @@
 
 #include "aggregation/aggregator.h"
 #include "aggregation/mean.h"
-#include "compression/frame.h"
+#include "compression/dense_sinks.h"
 #include "core/base/random.h"
 #include "core/model/zoo.h"
 
 namespace tern::aggregation {
 namespace {
 
+using compression::CodecContext;
 using ::testing::ElementsAre;
 
 using SharedSet = std::shared_ptr<const CoordinateSet>;
@@ -29,14 +30,20 @@ class BlockDecoder final : public compression::Decoder {
  public:
   BlockDecoder(size_t block, bool sparse) : block_(block), sparse_(sparse) {}
 
-  absl::Status Validate(absl::string_view, const compression::DecodeLimits&) const override {
+  int64_t ScratchBytes(const CodecContext&) const override { return 0; }
+  absl::Status Validate(absl::string_view, const CodecContext&, float) const override {
     return absl::OkStatus();
   }
-  void DecodeInto(absl::string_view payload, int64_t count,
+  compression::SeekIndex MakeSeekIndex(absl::string_view, const CodecContext&) const override {
+    return {};
+  }
+  void DecodeBlock(absl::string_view, const CodecContext&, const compression::SeekIndex&, int64_t,
+                   compression::UpdateSink&) const override {}
+  void DecodeInto(absl::string_view payload, const CodecContext& context,
                   compression::UpdateSink& sink) const override {
-    std::vector<float> values(static_cast<size_t>(count));
+    std::vector<float> values(static_cast<size_t>(context.count));
     compression::DenseSink dense(absl::MakeSpan(values));
-    none_->DecodeInto(payload, count, dense);
+    none_->DecodeInto(payload, context, dense);
     for (size_t i = 0; i < values.size(); i += block_) {
       const absl::Span<const float> block = absl::MakeSpan(values).subspan(i, block_);
       if (sparse_) {
@@ -68,7 +75,10 @@ void Accumulate(Aggregator& aggregator, const Update& update) {
   std::string payload;
   ByteWriter writer(&payload);
   writer.WriteFloats(update.values);
-  aggregator.Accumulate(BlockDecoder(7, update.sparse), payload, update.weight, update.set);
+  const CodecContext context{.count = static_cast<int64_t>(update.values.size())};
+  aggregator.Accumulate(
+      {.decoder = BlockDecoder(7, update.sparse), .payload = payload, .context = context},
+      update.weight, update.set);
 }
 
 std::vector<float> Report(Aggregator& aggregator) {

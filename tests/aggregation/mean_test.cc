@@ -8,7 +8,7 @@
 #include <cmath>
 #include <limits>
 
-#include "compression/frame.h"
+#include "compression/dense_sinks.h"
 #include "core/base/random.h"
 #include "tests/testing/status_matchers.h"
 
@@ -41,7 +41,10 @@ class MeanTest : public ::testing::Test {
   }
 
   void Accumulate(Aggregator& aggregator, const Update& update) const {
-    aggregator.Accumulate(*decoder_, update.payload, update.weight, nullptr);
+    const compression::CodecContext context{
+        .count = static_cast<int64_t>(update.payload.size() / sizeof(float))};
+    aggregator.Accumulate({.decoder = *decoder_, .payload = update.payload, .context = context},
+                          update.weight, nullptr);
   }
 
   // Updates of `count` coordinates up to `max_abs`, with weights from 1 to `max_weight`.
@@ -153,7 +156,7 @@ TEST_F(MeanTest, Report_EqualsThePreciseMeanToTheFraction) {
       Accumulate(*aggregator, update);
       std::vector<float> values(kCount);
       compression::DenseSink sink(absl::MakeSpan(values));
-      decoder_->DecodeInto(update.payload, kCount, sink);
+      decoder_->DecodeInto(update.payload, {.count = kCount}, sink);
       for (size_t i = 0; i < values.size(); ++i) {
         sums[i] += static_cast<long double>(update.weight) * values[i];
       }
@@ -202,23 +205,80 @@ TEST_F(MeanTest, ExtremesAtTheLimits_DoNotOverflow) {
   }
 }
 
-TEST_F(MeanTest, QuantizedUpdates_AreAggregatedAsTheyDecode) {
-  const auto codec = compression::ParseCodec("quantize(8)").value();
-  const auto decoder = compression::MakeDecoder(codec);
-  RandomStream random({.seed = 62});
-  std::vector<float> values(1000);
+std::vector<float> SmallUpdate(int64_t count, uint64_t seed) {
+  RandomStream random({.seed = seed});
+  std::vector<float> values(static_cast<size_t>(count));
   for (float& value : values) value = random.NextFloat() - 0.5f;
-  std::string payload;
-  ByteWriter writer(&payload);
-  ASSERT_THAT(compression::MakeEncoder(codec)->Encode(values, {}, {}, writer), IsOk());
-  std::vector<float> decoded(values.size());
-  compression::DenseSink sink(absl::MakeSpan(decoded));
-  decoder->DecodeInto(payload, 1000, sink);
+  return values;
+}
 
+// One update under a codec: how an aggregator takes it, and what it decodes to.
+struct Encoded {
+  Encoded(absl::string_view text, absl::Span<const float> values, uint64_t client)
+      : decoder(compression::MakeDecoder(compression::ParseCodec(text).value())),
+        context{.count = static_cast<int64_t>(values.size()),
+                .tensor_sizes = {},
+                .mask = nullptr,
+                .key = {.seed = 3, .round = 4, .client = client}},
+        decoded(values.size()) {
+    const auto encoder = compression::MakeEncoder(compression::ParseCodec(text).value());
+    std::string scratch(static_cast<size_t>(encoder->ScratchBytes(context)), '\0');
+    ByteWriter writer(&payload);
+    EXPECT_THAT(encoder->Encode(values, context, absl::MakeSpan(scratch), writer), IsOk());
+    compression::DenseSink sink(absl::MakeSpan(decoded));
+    decoder->DecodeInto(payload, context, sink);
+  }
+  EncodedUpdate View() const {
+    return {.decoder = *decoder, .payload = payload, .context = context};
+  }
+  std::string payload;
+  std::unique_ptr<compression::Decoder> decoder;
+  compression::CodecContext context;
+  std::vector<float> decoded;
+};
+
+TEST_F(MeanTest, QuantizedUpdates_AreAggregatedAsTheyDecode) {
+  const Encoded update("quantize(8)", SmallUpdate(1000, 62), 1);
   auto aggregator = Make({.count = 1000, .max_total_weight = 100});
-  aggregator->Accumulate(*decoder, payload, 100, nullptr);
+  aggregator->Accumulate(update.View(), 100, nullptr);
   const std::vector<float> mean = Report(std::move(aggregator));
-  for (size_t i = 0; i < mean.size(); ++i) ASSERT_NEAR(mean[i], decoded[i], 0x1p-41);
+  for (size_t i = 0; i < mean.size(); ++i) ASSERT_NEAR(mean[i], update.decoded[i], 0x1p-41);
+}
+
+TEST_F(MeanTest, RotatedUpdates_AreSummedBeforeTheInverseWithTheSameMean) {
+  for (const int64_t count : {1, 100, 4096, 10000}) {
+    const AggregatorLimits limits{.count = count, .max_total_weight = 1000};
+    auto aggregator = Make(limits);
+    std::vector<double> sum(static_cast<size_t>(count));
+    for (uint64_t client = 0; client < 5; ++client) {
+      // One of them does not rotate.
+      const Encoded update(client == 3 ? "quantize(8)" : "rotate|eden(2)",
+                           SmallUpdate(count, client), client);
+      aggregator->Accumulate(update.View(), 10, nullptr);
+      for (size_t i = 0; i < sum.size(); ++i) sum[i] += 0.2 * update.decoded[i];
+    }
+    const std::vector<float> mean = Report(std::move(aggregator));
+    for (size_t i = 0; i < mean.size(); ++i) ASSERT_NEAR(mean[i], sum[i], 1e-5);
+  }
+}
+
+TEST_F(MeanTest, RotatedUpdatesInAnyOrderAndAnySplit_GiveTheSameBits) {
+  constexpr int64_t kCount = 5000;
+  const AggregatorLimits limits{.count = kCount, .max_total_weight = 1000};
+  std::vector<Encoded> updates;
+  for (uint64_t client = 0; client < 6; ++client) {
+    updates.emplace_back(client % 3 == 2 ? "none" : "rotate|eden(1)", SmallUpdate(kCount, client),
+                         client);
+  }
+  auto forward = Make(limits);
+  for (const Encoded& update : updates) forward->Accumulate(update.View(), 7, nullptr);
+  auto first = Make(limits);
+  auto second = Make(limits);
+  for (size_t i = updates.size(); i > 0; --i) {
+    (i % 2 == 0 ? first : second)->Accumulate(updates[i - 1].View(), 7, nullptr);
+  }
+  first->Merge(std::move(*second));
+  EXPECT_EQ(Report(std::move(first)), Report(std::move(forward)));
 }
 
 TEST(MeanFractionBits, UseWhatTheLimitsLeave) {

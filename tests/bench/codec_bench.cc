@@ -10,6 +10,7 @@
 
 #include "aggregation/aggregator.h"
 #include "compression/codec.h"
+#include "compression/dense_sinks.h"
 #include "compression/frame.h"
 #include "core/base/random.h"
 #include "core/model/submodel.h"
@@ -18,17 +19,35 @@
 namespace tern {
 namespace {
 
+using compression::CodecContext;
 using compression::CodecSpec;
-using compression::DecodeLimits;
 
 constexpr int64_t kSizes[] = {44426, 1663370, 16 << 20};  // lenet5, mcmahan_cnn, larger than caches
 constexpr const char* kModels[] = {"lenet5", "mcmahan_cnn"};
-constexpr const char* kCodecs[] = {"none", "quantize(8)", "topk(0.01)", "topk(0.1)"};
+constexpr const char* kCodecs[] = {
+    "none",
+    "float16",
+    "quantize(8)",
+    "quantize(4)",
+    "quantize(4)|rans",
+    "sign",
+    "topk(0.01)|ternary|rice",
+    "topk(0.1)|ternary|rans",
+    "randk(0.1)|quantize(8)",
+    "rotate|eden(1)",
+    "rotate|eden(2)|rans",
+    "rotate|ecsq(2)|rans",
+    "rotate|quantize(4)|rans",
+    "topk(0.01)|ternary|zstd",
+};
 
 std::vector<float> Update(int64_t count) {
   std::vector<float> values(static_cast<size_t>(count));
   RandomStream random({.seed = 1});
-  for (float& value : values) value = (random.NextFloat() - 0.5f) * 0.1f;
+  for (float& value : values) {
+    value = 0.0f;  // nearly normal
+    for (int i = 0; i < 4; ++i) value += (random.NextFloat() - 0.5f) * 0.02f;
+  }
   return values;
 }
 
@@ -40,8 +59,8 @@ struct Fixture {
         spec(*compression::ParseCodec(kCodecs[codec])),
         encoder(compression::MakeEncoder(spec)),
         decoder(compression::MakeDecoder(spec)),
-        frame(*compression::EncodeFrame(*encoder, values, 1, {})),
-        limits{.count = count, .max_abs_value = 16.0f} {}
+        context{.count = count, .key = {.seed = 1, .round = 1, .client = 1}},
+        frame(*compression::EncodeFrame(*encoder, values, 1, context)) {}
 
   absl::string_view payload() const {
     return absl::string_view(frame).substr(compression::kFrameHeaderBytes);
@@ -52,8 +71,8 @@ struct Fixture {
   CodecSpec spec;
   std::unique_ptr<compression::Encoder> encoder;
   std::unique_ptr<compression::Decoder> decoder;
+  CodecContext context;
   std::string frame;
-  DecodeLimits limits;
 };
 
 void Report(benchmark::State& state, const Fixture& fixture) {
@@ -76,12 +95,33 @@ void BM_Memcpy(benchmark::State& state) {
 void BM_Encode(benchmark::State& state) {
   const Fixture fixture(state);
   std::string out;
-  std::vector<char> scratch(static_cast<size_t>(fixture.encoder->ScratchBytes(fixture.count)));
+  std::vector<char> scratch(static_cast<size_t>(fixture.encoder->ScratchBytes(fixture.context)));
   for (auto _ : state) {
     out.clear();
     ByteWriter writer(&out);
     benchmark::DoNotOptimize(
-        fixture.encoder->Encode(fixture.values, {}, absl::MakeSpan(scratch), writer).ok());
+        fixture.encoder->Encode(fixture.values, fixture.context, absl::MakeSpan(scratch), writer)
+            .ok());
+    benchmark::ClobberMemory();
+  }
+  Report(state, fixture);
+}
+
+// What a device with error feedback does at the end of a round: the residual is added, the sum
+// encoded, and what was sent taken from it. As many bytes of a residual that lies in memory.
+void BM_ErrorFeedback(benchmark::State& state) {
+  const Fixture fixture(state);
+  std::vector<float> residual(fixture.values.size());
+  std::string out;
+  std::vector<char> scratch(static_cast<size_t>(fixture.encoder->ScratchBytes(fixture.context)));
+  for (auto _ : state) {
+    for (size_t i = 0; i < residual.size(); ++i) residual[i] += fixture.values[i];
+    out.clear();
+    ByteWriter writer(&out);
+    benchmark::DoNotOptimize(
+        fixture.encoder->Encode(residual, fixture.context, absl::MakeSpan(scratch), writer).ok());
+    compression::SubtractSink sink(absl::MakeSpan(residual));
+    fixture.decoder->DecodeInto(out, fixture.context, sink);
     benchmark::ClobberMemory();
   }
   Report(state, fixture);
@@ -92,7 +132,7 @@ void BM_EncodeFrame(benchmark::State& state) {
   const Fixture fixture(state);
   for (auto _ : state) {
     benchmark::DoNotOptimize(
-        compression::EncodeFrame(*fixture.encoder, fixture.values, 1, {}).ok());
+        compression::EncodeFrame(*fixture.encoder, fixture.values, 1, fixture.context).ok());
   }
   Report(state, fixture);
 }
@@ -102,7 +142,7 @@ void BM_ReadFrame(benchmark::State& state) {
   const Fixture fixture(state);
   for (auto _ : state) {
     benchmark::DoNotOptimize(
-        compression::ReadFrame(fixture.frame, *fixture.decoder, fixture.limits).ok());
+        compression::ReadFrame(fixture.frame, *fixture.decoder, fixture.context, 16.0f).ok());
   }
   Report(state, fixture);
 }
@@ -112,7 +152,7 @@ void BM_DecodeDense(benchmark::State& state) {
   std::vector<float> out(fixture.values.size());
   for (auto _ : state) {
     compression::DenseSink sink(absl::MakeSpan(out));
-    fixture.decoder->DecodeInto(fixture.payload(), fixture.count, sink);
+    fixture.decoder->DecodeInto(fixture.payload(), fixture.context, sink);
     benchmark::ClobberMemory();
   }
   Report(state, fixture);
@@ -123,7 +163,11 @@ void BM_Accumulate(benchmark::State& state) {
   const Fixture fixture(state);
   const auto aggregator = *aggregation::MakeAggregator(
       "mean", {.count = fixture.count, .max_total_weight = int64_t{1} << 37});
-  for (auto _ : state) aggregator->Accumulate(*fixture.decoder, fixture.payload(), 600, nullptr);
+  for (auto _ : state) {
+    aggregator->Accumulate(
+        {.decoder = *fixture.decoder, .payload = fixture.payload(), .context = fixture.context},
+        600, nullptr);
+  }
   Report(state, fixture);
 }
 
@@ -135,7 +179,11 @@ void BM_AccumulateSubmodel(benchmark::State& state) {
   const Fixture fixture(state.range(0), set->size);
   const auto aggregator = *aggregation::MakeAggregator(
       "mean", {.count = set->full_size, .max_total_weight = int64_t{1} << 37});
-  for (auto _ : state) aggregator->Accumulate(*fixture.decoder, fixture.payload(), 600, set);
+  for (auto _ : state) {
+    aggregator->Accumulate(
+        {.decoder = *fixture.decoder, .payload = fixture.payload(), .context = fixture.context},
+        600, set);
+  }
   Report(state, fixture);
 }
 
@@ -148,6 +196,7 @@ void AllCodecsAndSizes(benchmark::internal::Benchmark* bench) {
 
 BENCHMARK(BM_Memcpy)->ArgName("count")->Arg(kSizes[0])->Arg(kSizes[1])->Arg(kSizes[2]);
 BENCHMARK(BM_Encode)->Apply(AllCodecsAndSizes);
+BENCHMARK(BM_ErrorFeedback)->Apply(AllCodecsAndSizes);
 BENCHMARK(BM_EncodeFrame)->Apply(AllCodecsAndSizes);
 BENCHMARK(BM_ReadFrame)->Apply(AllCodecsAndSizes);
 BENCHMARK(BM_DecodeDense)->Apply(AllCodecsAndSizes);

@@ -61,6 +61,45 @@ TEST_F(ErrorFeedbackTest, Residual_MayBeOfAnOlderModel) {
   EXPECT_EQ(Added(lease), kResidual);
 }
 
+TEST_F(ErrorFeedbackTest, AnOlderModelsResidual_Decays) {
+  Write();
+  Lease lease = SomeLease();
+  lease.plan.residual.decay = 0.5f;
+  EXPECT_EQ(Added(lease), kResidual);
+  lease.model_version = 8;
+  EXPECT_THAT(Added(lease), ElementsAre(0.75f, -1.0f, 0.0f, 0.125f));
+  lease.model_version = 10;
+  EXPECT_THAT(Added(lease), ElementsAre(0.1875f, -0.25f, 0.0f, 0.03125f));
+  lease.model_version = 4000000000;
+  EXPECT_THAT(Added(lease), Each(0.0f));
+}
+
+TEST_F(ErrorFeedbackTest, ResidualBeyondTheLargestAge_AddsNothing) {
+  Write();
+  Lease lease = SomeLease();
+  lease.plan.residual.max_age = 3;
+  lease.model_version = 10;
+  EXPECT_EQ(Added(lease), kResidual);
+  lease.model_version = 11;
+  EXPECT_THAT(Added(lease), Each(0.0f));
+}
+
+TEST_F(ErrorFeedbackTest, Bfloat16_TakesHalfTheBytesAndIsRoundedToNearest) {
+  Lease lease = SomeLease();
+  lease.plan.residual.format = ResidualFormat::kBfloat16;
+  const std::vector<float> residual = {1.5f, 1.00390625f, 1.01171875f, -3e38f, 3.4e38f, 1e-40f};
+  std::string buffer;
+  ASSERT_THAT(WriteResidual(lease, residual, buffer, state_), IsOk());
+  EXPECT_EQ(*state_.Size(kResidualName), 64 + 12);
+  // 1 + 2^-8 lies in the middle of two, and goes to the even one; so does 1 + 3 * 2^-8.
+  EXPECT_THAT(
+      Added(lease, 6),
+      ElementsAre(1.5f, 1.0f, 1.015625f, ::testing::FloatNear(-3e38f, 1e36f),
+                  ::testing::FloatNear(3.39e38f, 1e36f), ::testing::FloatNear(1e-40f, 5e-41f)));
+  // What is stored says how: a plan of the other format reads it, too.
+  EXPECT_EQ(Added(SomeLease(), 6), Added(lease, 6));
+}
+
 TEST_F(ErrorFeedbackTest, Blocks_AreAddedInTheirPlaces) {
   std::vector<float> residual;
   for (int i = 0; i < 3 * 4096 + 17; ++i) residual.push_back(static_cast<float>(i) - 5000.0f);
@@ -102,8 +141,8 @@ TEST_F(ErrorFeedbackTest, Damage_IsSaidAndAddsNothing) {
   EXPECT_THAT(added("short"), StatusIs(kDataLoss, "it has 5 bytes, expected a header of 64"));
   EXPECT_THAT(added("X" + stored.substr(1)), StatusIs(kDataLoss, "does not begin with its name"));
   std::string version = stored;
-  version[8] = 2;
-  EXPECT_THAT(added(version), StatusIs(kDataLoss, "its format version is 2, expected 1"));
+  version[8] = 3;
+  EXPECT_THAT(added(version), StatusIs(kDataLoss, "its format version is 3, expected 1 or 2"));
   EXPECT_THAT(added(stored.substr(0, 79)), StatusIs(kDataLoss, "it has 79 bytes, expected 80"));
   EXPECT_THAT(added(stored + "x"), StatusIs(kDataLoss, "it has 81 bytes, expected 80"));
   // A flipped bit is found by the checksum, or makes it a residual of something else.
@@ -117,15 +156,27 @@ TEST_F(ErrorFeedbackTest, Damage_IsSaidAndAddsNothing) {
 }
 
 // Made from docs/wire-format.md by a program of its own.
-TEST_F(ErrorFeedbackTest, StoredBytes_AreThoseOfTheDescription) {
-  std::ifstream file("tests/golden/residual.hex");
-  ASSERT_TRUE(file.is_open()) << "run from the root of the repository";
+std::string GoldenDigits(const std::string& name) {
+  std::ifstream file("tests/golden/" + name);
+  EXPECT_TRUE(file.is_open()) << "run from the root of the repository";
   std::string digits;
   for (std::string line; std::getline(file, line);) {
     if (!line.empty() && line[0] != '#') digits += line;
   }
+  return digits;
+}
+
+TEST_F(ErrorFeedbackTest, StoredBytes_AreThoseOfTheDescription) {
   Write();
-  EXPECT_EQ(absl::BytesToHexString(Stored(state_)), digits);
+  EXPECT_EQ(absl::BytesToHexString(Stored(state_)), GoldenDigits("residual.hex"));
+}
+
+TEST_F(ErrorFeedbackTest, StoredBytesInBfloat16_AreThoseOfTheDescription) {
+  Lease lease = SomeLease();
+  lease.plan.residual.format = ResidualFormat::kBfloat16;
+  std::string buffer;
+  ASSERT_THAT(WriteResidual(lease, {{1.5f, -2.0f, 1.00390625f, 0.1f}}, buffer, state_), IsOk());
+  EXPECT_EQ(absl::BytesToHexString(Stored(state_)), GoldenDigits("residual_bfloat16.hex"));
 }
 
 TEST_F(ErrorFeedbackTest, TheBuffer_NeedsNoMoreThanTheValue) {

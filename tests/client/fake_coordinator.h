@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "client/transport.h"
 #include "compression/codec.h"
+#include "compression/dense_sinks.h"
 #include "compression/frame.h"
 #include "core/base/check.h"
 #include "core/crypto/sha256.h"
@@ -56,13 +57,12 @@ class FakeCoordinator final : public Transport {
   std::vector<float> LastCoordinates() const {
     const Update update = LastUpdate();
     const auto decoder = compression::MakeDecoder(*compression::ParseCodec(plan_.codec));
-    const auto frame = compression::ReadFrame(
-        update.sections.at(0).frame, *decoder,
-        {.count = static_cast<int64_t>(model_.size()), .max_abs_value = 1e6f});
+    const compression::CodecContext context{.count = static_cast<int64_t>(model_.size())};
+    const auto frame = compression::ReadFrame(update.sections.at(0).frame, *decoder, context, 1e6f);
     TERN_CHECK(frame.ok() && frame->model_version == version_);
     std::vector<float> values(model_.size(), 0.0f);
     compression::DenseSink sink(absl::MakeSpan(values));
-    decoder->DecodeInto(frame->payload, static_cast<int64_t>(values.size()), sink);
+    decoder->DecodeInto(frame->payload, context, sink);
     return values;
   }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "compression/dense_sinks.h"
 #include "compression/frame.h"
 #include "core/base/status_macros.h"
 #include "core/crypto/sha256.h"
@@ -139,13 +140,13 @@ TEST_F(SessionTest, ALease_IsFetchedTrainedAndSubmitted) {
   EXPECT_EQ(update->report.local_steps, 5);
   EXPECT_GT(update->report.peak_memory_bytes, 0);
   const auto decoder = compression::MakeDecoder(*compression::ParseCodec("none"));
-  const auto frame = compression::ReadFrame(update->sections.at(0).frame, *decoder,
-                                            {.count = 6, .max_abs_value = 100.0f});
+  const auto frame =
+      compression::ReadFrame(update->sections.at(0).frame, *decoder, {.count = 6}, 100.0f);
   ASSERT_TRUE(frame.ok()) << frame.status();
   EXPECT_EQ(frame->model_version, 3u);
   std::vector<float> values(6);
   compression::DenseSink sink(absl::MakeSpan(values));
-  decoder->DecodeInto(frame->payload, 6, sink);
+  decoder->DecodeInto(frame->payload, {.count = 6}, sink);
   EXPECT_THAT(values, ::testing::Each(1.0f));
 }
 

@@ -3,13 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <cstring>
-#include <limits>
+#include <bit>
 #include <numeric>
 
 #include "absl/strings/str_cat.h"
-#include "tests/compression/codec_tools.h"
+#include "tests/compression/quantizer_tools.h"
 #include "tests/core/engine/allocation_counter.h"
 #include "tests/testing/status_matchers.h"
 
@@ -18,246 +16,240 @@ namespace {
 
 using ::tern::testing::IsOk;
 using ::tern::testing::StatusIs;
-using ::testing::Each;
 using ::testing::ElementsAre;
-using ::testing::Eq;
 
-constexpr auto kDataLoss = absl::StatusCode::kDataLoss;
 constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+using Indices = std::vector<int32_t>;
 
-std::string U32(uint32_t number) {
-  return std::string(reinterpret_cast<const char*>(&number), sizeof(number));
+StageSpec Stage(std::vector<double> arguments) {
+  return {.name = "topk", .arguments = std::move(arguments)};
 }
 
-std::string Floats(const std::vector<float>& values) {
-  return std::string(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+absl::StatusOr<Indices> Select(const StageSpec& stage, absl::Span<const float> values,
+                               absl::Span<const int64_t> tensor_sizes = {}) {
+  const CodecContext context{.count = static_cast<int64_t>(values.size()),
+                             .tensor_sizes = tensor_sizes};
+  const auto sparsifier = MakeTopKSparsifier(stage);
+  std::vector<char> scratch(static_cast<size_t>(sparsifier->ScratchBytes(context)));
+  Indices indices(static_cast<size_t>(TopKKept(stage, context).max));
+  const absl::StatusOr<int64_t> kept =
+      sparsifier->Select(values, context, absl::MakeSpan(scratch), absl::MakeSpan(indices));
+  if (!kept.ok()) return kept.status();
+  EXPECT_EQ(*kept, indices.size());
+  return indices;
 }
 
-std::string Varint(uint32_t number) {
-  std::string bytes;
-  for (; number >= 0x80; number >>= 7) bytes += static_cast<char>(number | 0x80);
-  return bytes + static_cast<char>(number);
-}
-
-// What topk.h and docs/wire-format.md say, by sorting.
-std::string TheDefinition(double fraction, const std::vector<float>& values) {
-  const auto kept = static_cast<size_t>(std::max(
-      std::ceil(fraction * static_cast<double>(values.size())), values.empty() ? 0.0 : 1.0));
-  std::vector<size_t> order(values.size());
+// What topk.h says, by selection with the standard library.
+Indices TheDefinition(size_t kept, absl::Span<const float> values) {
+  Indices order(values.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return std::abs(values[a]) > std::abs(values[b]); });
+  std::nth_element(order.begin(), order.begin() + static_cast<int64_t>(kept) - 1, order.end(),
+                   [&](int32_t a, int32_t b) {
+                     const float x = std::abs(values[static_cast<size_t>(a)]);
+                     const float y = std::abs(values[static_cast<size_t>(b)]);
+                     return x != y ? x > y : a < b;
+                   });
   order.resize(kept);
   std::sort(order.begin(), order.end());
-  std::string gaps;
-  std::vector<float> sent;
-  size_t next = 0;
-  for (const size_t index : order) {
-    gaps += Varint(static_cast<uint32_t>(index - next));
-    sent.push_back(values[index]);
-    next = index + 1;
-  }
-  return U32(static_cast<uint32_t>(kept)) + gaps + Floats(sent);
+  return order;
 }
 
-TEST(TopK, Encode_IsTheDefinition) {
-  for (const double fraction : {1e-6, 0.001, 0.01, 0.07, 0.1, 0.5, 1.0}) {
-    const std::string codec = absl::StrCat("topk(", fraction, ")");
-    for (const int64_t size : kSizes) {
-      const std::vector<float> values = RandomUpdate(size, 60);
-      EXPECT_EQ(*Encode(codec, values), TheDefinition(fraction, values)) << codec << " " << size;
+void ExpectIsTheDefinition(double fraction, absl::Span<const float> values) {
+  const auto kept =
+      static_cast<size_t>(std::max(1.0, std::ceil(fraction * static_cast<double>(values.size()))));
+  const absl::StatusOr<Indices> selected = Select(Stage({fraction}), values);
+  ASSERT_THAT(selected, IsOk());
+  ASSERT_EQ(*selected, TheDefinition(kept, values)) << fraction << " of " << values.size();
+}
+
+TEST(TopK, AnySizeAndFraction_IsTheDefinition) {
+  for (const double fraction : {1e-6, 0.001, 0.01, 0.07, 0.1, 0.5, 0.99, 1.0}) {
+    for (const int64_t size : kBlockSizes) {
+      if (size > 0) ExpectIsTheDefinition(fraction, SomeValues(size, 60));
     }
+    ExpectIsTheDefinition(fraction, SomeValues(200'000, 61));
   }
 }
 
-// The threshold may lie in any digit of the magnitude's bits.
+// Few different bit patterns or many, anywhere in the range of floats.
 TEST(TopK, AnyMagnitudes_AreTheDefinition) {
-  RandomStream random({.seed = 61});
+  RandomStream random({.seed = 62});
   for (int i = 0; i < 2000; ++i) {
     const uint32_t mask = ~uint32_t{0} << random.Below(32);
-    std::vector<float> values(1 + random.Below(300));
+    const uint32_t common = random.Next32();
+    std::vector<float> values(1 + random.Below(i % 100 == 0 ? 30'000 : 300));
     for (float& value : values) {
-      // Bits of finite floats, few different ones or many.
-      const uint32_t bits = 0x3F812345u ^ (random.Next32() & ~mask);
+      const uint32_t bits = common ^ (random.Next32() & ~mask);
       value = std::bit_cast<float>(bits & 0xFF7FFFFF);
     }
-    ASSERT_EQ(*Encode("topk(0.1)", values), TheDefinition(0.1, values));
+    ExpectIsTheDefinition(random.NextFloat() + 1e-6, values);
   }
 }
 
-TEST(TopK, EqualMagnitudes_TheLowerIndexIsKept) {
-  EXPECT_THAT(Decode("topk(0.5)", *Encode("topk(0.5)", {2, -3, 3, -3, 3, 2}), 6),
-              ElementsAre(0, -3, 3, -3, 0, 0));
-  EXPECT_THAT(Decode("topk(0.5)", *Encode("topk(0.5)", std::vector<float>(4, 0.0f)), 4), Each(0));
+// More of one magnitude than there is room for candidates, around the threshold.
+TEST(TopK, ManyTies_TheLowerIndexIsKept) {
+  RandomStream random({.seed = 63});
+  for (const int32_t different : {1, 2, 3, 10, 1000}) {
+    std::vector<float> values(50'000);
+    for (float& value : values) {
+      const auto which = static_cast<int32_t>(random.Below(static_cast<uint32_t>(different)));
+      value = std::bit_cast<float>(0x3C000000 + which) * (random.Below(2) == 0 ? 1.0f : -1.0f);
+    }
+    for (const double fraction : {1e-5, 0.01, 0.3, 0.9}) ExpectIsTheDefinition(fraction, values);
+  }
+  EXPECT_THAT(*Select(Stage({0.5}), {2, -3, 3, -3, 3, 2}), ElementsAre(1, 2, 3));
+  EXPECT_THAT(*Select(Stage({0.5}), std::vector<float>(4, -0.0f)), ElementsAre(0, 1));
 }
 
-TEST(TopK, Payload_IsCountGapsAndValues) {
-  std::vector<float> values(301, 0.25f);
-  values[0] = -1.5f;
-  values[1] = 2.0f;
-  values[300] = 1e-30f;
-  values[200] = -0.5f;
-  EXPECT_EQ(*Encode("topk(0.005)", values),
-            U32(2) + std::string("\0\0", 2) + Floats({-1.5f, 2.0f}));
-  EXPECT_EQ(*Encode("topk(0.0099)", values),
-            U32(3) + std::string("\0\0\xC6\x01", 4) + Floats({-1.5f, 2.0f, -0.5f}));
+TEST(TopK, FewerThanAreKeptAreNotZero_TheFirstZerosFollow) {
+  std::vector<float> values(40'000);
+  for (const double fraction : {0.001, 0.4}) {
+    ExpectIsTheDefinition(fraction, values);
+    values[777] = std::numeric_limits<float>::denorm_min();
+    values[39'999] = -1.0f;
+    ExpectIsTheDefinition(fraction, values);
+  }
 }
 
-TEST(TopK, FractionOne_KeepsEveryBit) {
-  std::vector<float> values = RandomUpdate(1000, 62);
-  values[5] = -0.0f;
-  values[6] = std::numeric_limits<float>::denorm_min();
-  const std::vector<float> decoded = Decode("topk(1)", *Encode("topk(1)", values), 1000);
-  EXPECT_EQ(std::memcmp(decoded.data(), values.data(), values.size() * sizeof(float)), 0);
+TEST(TopK, MagnitudesFarFromThoseOfUpdates_AreTheDefinition) {
+  for (const int exponent : {-140, -100, -60, 6, 60, 120}) {
+    std::vector<float> values = SomeValues(30'000, 64);
+    for (float& value : values) value = std::ldexp(value, exponent);
+    for (const double fraction : {0.001, 0.1, 0.8}) ExpectIsTheDefinition(fraction, values);
+  }
 }
 
-TEST(TopK, Kept_IsAtLeastOneAndRoundedUp) {
-  EXPECT_EQ(TopKKept(0.01, 0), 0);
-  EXPECT_EQ(TopKKept(0.01, 1), 1);
-  EXPECT_EQ(TopKKept(0.01, 100), 1);
-  EXPECT_EQ(TopKKept(0.01, 101), 2);
-  EXPECT_EQ(TopKKept(1.0, 12345), 12345);
-  EXPECT_EQ(TopKKept(std::nextafter(1.0, 0.0), 3), 3);
-}
-
-// Over all ways to divide the left-out coordinates among the gaps.
-TEST(TopK, Bounds_AreReached) {
-  EXPECT_EQ(EncoderOf("topk(0.1)")->MaxEncodedBytes(0), 4);
-  EXPECT_EQ(EncoderOf("topk(0.1)")->MinEncodedBytes(0), 4);
-  for (const int64_t count : {2, 127, 128, 129, 130, 255, 256, 257, 258, 259, 300, 400}) {
-    const auto encoder = EncoderOf(absl::StrCat("topk(", 1.9 / static_cast<double>(count), ")"));
-    int64_t longest = 0;
-    int64_t shortest = 1000;
-    for (int64_t first = 0; first <= count - 2; ++first) {
-      for (int64_t second = 0; second <= count - 2 - first; ++second) {
-        const auto bytes = static_cast<int64_t>(Varint(static_cast<uint32_t>(first)).size() +
-                                                Varint(static_cast<uint32_t>(second)).size()) +
-                           4 + 8;
-        longest = std::max(longest, bytes);
-        shortest = std::min(shortest, bytes);
+// A sample of lines of 16 says nothing of what lies between them.
+TEST(TopK, MisleadingSample_IsStillTheDefinition) {
+  for (const float common : {0.0f, 1e-3f, 1e3f}) {
+    for (const size_t period : {16u, 48u, 1000u, 1008u}) {
+      std::vector<float> values(300'000, common);
+      for (size_t i = 0; i < values.size(); ++i) {
+        if (i % period == 0) values[i] = 1.0f + 1e-6f * static_cast<float>(i);
+        if (i > 280'000) values[i] = -2.0f - 1e-6f * static_cast<float>(i);
+      }
+      for (const double fraction : {0.0005, 0.01, 0.06, 0.07, 0.2}) {
+        ExpectIsTheDefinition(fraction, values);
       }
     }
-    EXPECT_EQ(encoder->MaxEncodedBytes(count), longest) << count;
-    EXPECT_EQ(encoder->MinEncodedBytes(count), shortest) << count;
   }
 }
 
-TEST(TopK, MaxEncodedBytes_LongGaps) {
-  const auto one_of = [](int64_t count) {
-    return EncoderOf("topk(1e-12)")->MaxEncodedBytes(count);
+TEST(TopK, SortedValues_AreTheDefinition) {
+  std::vector<float> values(100'000);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = 1e-5f * static_cast<float>(i);
+  ExpectIsTheDefinition(0.01, values);
+  std::reverse(values.begin(), values.end());
+  ExpectIsTheDefinition(0.01, values);
+}
+
+TEST(TopKOfTensors, EachKeepsItsShareAndFloor) {
+  const std::vector<int64_t> sizes = {1000, 0, 3, 20'000, 10, 1};
+  const std::vector<float> values = SomeValues(21'014, 65);
+  const StageSpec stage = Stage({0.02, 8});
+  const std::vector<size_t> kept = {20, 0, 3, 400, 8, 1};
+  const Indices selected = *Select(stage, values, sizes);
+  Indices expected;
+  size_t begin = 0;
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    const auto of_tensor =
+        absl::MakeConstSpan(values).subspan(begin, static_cast<size_t>(sizes[i]));
+    if (kept[i] > 0) {
+      for (const int32_t index : TheDefinition(kept[i], of_tensor)) {
+        expected.push_back(static_cast<int32_t>(begin) + index);
+      }
+    }
+    begin += of_tensor.size();
+  }
+  EXPECT_EQ(selected, expected);
+}
+
+TEST(TopKOfTensors, WithoutSizes_IsOneTensor) {
+  const std::vector<float> values = SomeValues(100, 66);
+  EXPECT_EQ(*Select(Stage({0.01, 5}), values), TheDefinition(5, values));
+  EXPECT_EQ(*Select(Stage({0.2, 5}), values), TheDefinition(20, values));
+}
+
+TEST(TopK, WithoutFloor_TensorsMakeNoDifference) {
+  const std::vector<float> values = SomeValues(1000, 67);
+  const std::vector<int64_t> sizes = {10, 990};
+  EXPECT_EQ(*Select(Stage({0.05}), values, sizes), TheDefinition(50, values));
+}
+
+TEST(TopKKept, IsAtLeastOneAndRoundedUp) {
+  const auto kept = [](double fraction, int64_t count) {
+    const KeptRange range = TopKKept(Stage({fraction}), {.count = count});
+    EXPECT_EQ(range.min, range.max);
+    return range.max;
   };
-  EXPECT_EQ(one_of(128), 9);
-  EXPECT_EQ(one_of(129), 10);
-  EXPECT_EQ(one_of(16384), 10);
-  EXPECT_EQ(one_of(16385), 11);
-  EXPECT_EQ(one_of((1 << 21) + 1), 12);
-  EXPECT_EQ(one_of((1 << 28) + 1), 13);
-  EXPECT_EQ(one_of(kTopKMaxCount), 13);
+  EXPECT_EQ(kept(0.01, 0), 0);
+  EXPECT_EQ(kept(0.01, 1), 1);
+  EXPECT_EQ(kept(0.01, 100), 1);
+  EXPECT_EQ(kept(0.01, 101), 2);
+  EXPECT_EQ(kept(1.0, 12345), 12345);
+  EXPECT_EQ(kept(std::nextafter(1.0, 0.0), 3), 3);
+  const std::vector<int64_t> sizes = {0, 5, 100, 1000};
+  EXPECT_EQ(TopKKept(Stage({0.05, 10}), {.count = 1105, .tensor_sizes = sizes}).max, 5 + 10 + 50);
+}
+
+TEST(TopK, ValuesThatAreNotFinite_AreNamed) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  const std::vector<int64_t> sizes = {3, 30'000, 9'997};
+  for (const float bad : {infinity, -infinity, std::nanf(""), -std::nanf("")}) {
+    for (const size_t at : {0u, 17u, 25'000u, 39'999u}) {
+      std::vector<float> values = SomeValues(40'000, 68);
+      values[at] = bad;
+      const std::string name = absl::StrCat("coordinate ", at, " is ");
+      for (const double fraction : {1e-5, 0.01, 0.9, 1.0}) {
+        EXPECT_THAT(Select(Stage({fraction}), values), StatusIs(kInvalid, name));
+        EXPECT_THAT(Select(Stage({fraction, 4}), values, sizes), StatusIs(kInvalid, name));
+      }
+    }
+  }
 }
 
 TEST(TopK, ScratchOfAMicrocontroller_IsEnoughForAnySize) {
-  EXPECT_EQ(EncoderOf("topk(0.1)")->ScratchBytes(1), 8192);
-  EXPECT_EQ(EncoderOf("topk(0.1)")->ScratchBytes(int64_t{1} << 30), 8192);
+  EXPECT_EQ(MakeTopKSparsifier(Stage({0.1}))->ScratchBytes({.count = 1}), 8192);
+  EXPECT_EQ(MakeTopKSparsifier(Stage({0.1}))->ScratchBytes({.count = int64_t{1} << 30}), 8192);
 }
 
-TEST(TopK, EncodeAndValidate_AllocateNothing) {
+TEST(TopK, Select_AllocatesNothing) {
   if (!testing::CanCountAllocations()) GTEST_SKIP() << "a sanitizer has its own malloc";
-  const std::vector<float> values = RandomUpdate(5000, 63);
-  const auto encoder = EncoderOf("topk(0.1)");
-  const auto decoder = DecoderOf("topk(0.1)");
-  std::string payload;
-  payload.reserve(static_cast<size_t>(encoder->MaxEncodedBytes(5000)));
+  const std::vector<float> values = SomeValues(50'000, 69);
+  const auto sparsifier = MakeTopKSparsifier(Stage({0.1}));
   std::vector<char> scratch(8192);
-  ByteWriter writer(&payload);
+  Indices indices(5000);
   const int64_t before = testing::NumAllocations();
-  const absl::Status encoded = encoder->Encode(values, {}, absl::MakeSpan(scratch), writer);
-  const absl::Status validated =
-      decoder->Validate(payload, {.count = 5000, .max_abs_value = 16.0f});
+  const absl::StatusOr<int64_t> kept = sparsifier->Select(
+      values, {.count = 50'000}, absl::MakeSpan(scratch), absl::MakeSpan(indices));
   EXPECT_EQ(testing::NumAllocations(), before);
-  EXPECT_THAT(encoded, IsOk());
-  EXPECT_THAT(validated, IsOk());
+  EXPECT_EQ(*kept, 5000);
 }
 
-// 21 coordinates under topk(0.1): 3 are kept.
-absl::Status ValidateThree(const std::string& gaps, const std::vector<float>& values = {1, 2, 3},
-                           uint32_t kept = 3) {
-  return Validate("topk(0.1)", U32(kept) + gaps + Floats(values), 21);
+TEST(Gather, IsTheValuesAtTheIndices) {
+  const std::vector<float> values = {1, 2, 3, 4, 5};
+  std::vector<float> kept(3);
+  MakeTopKSparsifier(Stage({0.5}))->Gather(values, {.count = 5}, {0, 2, 4}, kept.data());
+  EXPECT_THAT(kept, ElementsAre(1, 3, 5));
 }
 
-TEST(TopK, Validate_AnotherNumberThanTheFractions_IsRefused) {
-  EXPECT_THAT(ValidateThree(std::string(3, '\0')), IsOk());
-  EXPECT_THAT(ValidateThree(std::string(2, '\0'), {1, 2, 3}, 2),
-              StatusIs(kDataLoss, "truncated: payload of 18 bytes, expected 19"));
-  EXPECT_THAT(ValidateThree(std::string(4, '\0'), {1, 2, 3, 4}, 4),
-              StatusIs(kInvalid, "keeps 4 coordinates, expected 3 of 21"));
-  EXPECT_THAT(ValidateThree(std::string(3, '\0'), {1, 2, 3}, 0xFFFFFFFF),
-              StatusIs(kInvalid, "keeps 4294967295 coordinates, expected 3 of 21"));
-}
-
-TEST(TopK, Validate_AGapOutOfTheVector_IsNamed) {
-  EXPECT_THAT(ValidateThree(std::string("\x12\x02\0", 3)),
-              StatusIs(kInvalid, "gap 1 of 3 leads to coordinate 21, expected below 21"));
-  EXPECT_THAT(ValidateThree(std::string("\x12\0\0", 3)), IsOk());
-  EXPECT_THAT(ValidateThree(std::string("\x13\0\0", 3)),
-              StatusIs(kInvalid, "gap 2 of 3 leads to coordinate 21, expected below 21"));
-  EXPECT_THAT(ValidateThree(std::string("\xFF\xFF\xFF\xFF\x0F\0\0", 7)),
-              StatusIs(kInvalid, "gap 0 of 3 leads to coordinate 4294967295"));
-}
-
-TEST(TopK, Validate_AnotherFormOfAVarint_IsRefused) {
-  EXPECT_THAT(ValidateThree(std::string("\0\x81\0\0", 4)),
-              StatusIs(kInvalid, "gap 1 of 3 is not in its shortest form"));
-  EXPECT_THAT(ValidateThree(std::string("\x80\x80\x80\x80\0\0\0", 7)),
-              StatusIs(kInvalid, "gap 0 of 3 is not in its shortest form"));
-  EXPECT_THAT(ValidateThree(std::string("\xFF\xFF\xFF\xFF\x10\0\0", 7)),
-              StatusIs(kInvalid, "gap 0 of 3 has more than 32 bits"));
-  EXPECT_THAT(ValidateThree(std::string("\x80\x80\x80\x80\x80\0\0", 7)),
-              StatusIs(kInvalid, "gap 0 of 3 has more than 32 bits"));
-}
-
-TEST(TopK, Validate_APayloadThatEndsInItsGaps_IsTruncated) {
-  EXPECT_THAT(ValidateThree(std::string(12, '\x81'), {0}), StatusIs(kInvalid, "gap 0"));
-  EXPECT_THAT(Validate("topk(1)", U32(2) + std::string("\0\0", 2) + Floats({1}), 2),
-              StatusIs(kDataLoss, "truncated: payload of 10 bytes, expected 14"));
-  EXPECT_THAT(Validate("topk(0.001)", U32(1) + "\x80\x80\x80\x80", 300), StatusIs(kDataLoss, ""));
-  EXPECT_THAT(Validate("topk(0.001)", U32(1) + "\x80\x01" + "abc", 300),
-              StatusIs(kDataLoss, "truncated: payload of 9 bytes, expected 10"));
-}
-
-TEST(TopK, Validate_ABadValue_NamesItsCoordinate) {
-  const std::string gaps("\x02\0\x03", 3);
-  EXPECT_THAT(ValidateThree(gaps, {1, std::nanf(""), 3}),
-              StatusIs(kInvalid, "coordinate 3 is nan, expected a magnitude of at most 16"));
-  EXPECT_THAT(ValidateThree(gaps, {1, 2, -17}), StatusIs(kInvalid, "coordinate 7 is -17"));
-  EXPECT_THAT(ValidateThree(gaps, {std::numeric_limits<float>::infinity(), 2, 3}),
-              StatusIs(kInvalid, "coordinate 2 is inf"));
-}
-
-TEST(TopK, Validate_ABadValueInALaterBlock_NamesItsCoordinate) {
-  std::vector<float> values = RandomUpdate(1000, 64);
-  std::string payload = *Encode("topk(1)", values);
-  const float bad = 100.0f;
-  std::memcpy(payload.data() + 4 + 1000 + 4 * 777, &bad, sizeof(bad));
-  EXPECT_THAT(Validate("topk(1)", payload, 1000), StatusIs(kInvalid, "coordinate 777 is 100"));
-}
-
-TEST(TopK, MoreCoordinatesThanIndices_AreRefused) {
-  EXPECT_THAT(Validate("topk(0.1)", "", kTopKMaxCount + 1), StatusIs(kInvalid, "2147483647"));
-}
-
-TEST(TopK, DecodeInto_GivesBlocksOfAtMost256) {
-  class BlockSink final : public UpdateSink {
-   public:
-    void Add(int64_t, absl::Span<const float>) override { ADD_FAILURE(); }
-    void AddSparse(absl::Span<const int32_t> indices, absl::Span<const float> values) override {
-      EXPECT_EQ(indices.size(), values.size());
-      sizes.push_back(indices.size());
-    }
-    std::vector<size_t> sizes;
-  };
-  BlockSink sink;
-  DecoderOf("topk(0.1)")->DecodeInto(*Encode("topk(0.1)", RandomUpdate(6000, 65)), 6000, sink);
-  EXPECT_THAT(sink.sizes, ElementsAre(256, 256, Eq(600 - 512)));
+TEST(CheckTopKArguments, SaysTheProblem) {
+  EXPECT_EQ(CheckTopKArguments(Stage({0.01})), "");
+  EXPECT_EQ(CheckTopKArguments(Stage({1})), "");
+  EXPECT_EQ(CheckTopKArguments(Stage({0.01, 16})), "");
+  for (const double fraction : {0.0, -0.1, 1.01}) {
+    EXPECT_EQ(CheckTopKArguments(Stage({fraction})),
+              absl::StrCat("fraction is ", fraction, ", expected above 0, at most 1"));
+  }
+  EXPECT_EQ(CheckTopKArguments(Stage({})), "has 0 arguments, expected one or two: fraction, floor");
+  EXPECT_EQ(CheckTopKArguments(Stage({0.1, 1, 2})),
+            "has 3 arguments, expected one or two: fraction, floor");
+  EXPECT_EQ(CheckTopKArguments(Stage({0.1, 0.5})),
+            "floor is 0.5, expected a whole number from 1 to 2147483647");
+  EXPECT_EQ(CheckTopKArguments(Stage({0.1, 1e10})),
+            "floor is 1e+10, expected a whole number from 1 to 2147483647");
+  EXPECT_EQ(CheckTopKArguments({.name = "topk", .arguments = {0.1}, .option = "foo"}),
+            "option is 'foo', expected none");
 }
 
 }  // namespace

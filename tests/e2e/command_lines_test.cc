@@ -256,6 +256,25 @@ TEST(CommandLines, Report_OfADirectoryThatIsNoRun_SaysSo) {
   EXPECT_THAT(without.output, HasSubstr("directories is required"));
 }
 
+TEST(CommandLines, Codec_MeasuresWhatItIsGiven_AndNamesMistakes) {
+  const std::vector<std::string> command = {Program("tern-sim"), "codec", "--no-timing",
+                                            "--count=1000"};
+  const auto run = [&](const std::string& argument) {
+    std::vector<std::string> arguments = command;
+    arguments.push_back(argument);
+    return RunToEnd(arguments);
+  };
+  const Finished good = run("rotate|eden(2)");
+  EXPECT_EQ(good.exit, ExitStatus{.code = 0}) << good.output;
+  EXPECT_THAT(good.output, HasSubstr("\nrotate|eden(2)  "));
+  const Finished mistaken = run("eden(2)");
+  EXPECT_EQ(mistaken.exit, ExitStatus{.code = 1});
+  EXPECT_THAT(mistaken.output, HasSubstr("codec 'eden(2)': "));
+  const Finished both = run("--update=file");
+  EXPECT_EQ(both.exit, ExitStatus{.code = 2});
+  EXPECT_THAT(both.output, HasSubstr("excludes"));
+}
+
 TEST(CommandLines, Server_AValidConfiguration_ChecksOut) {
   const TemporaryDirectory directory;
   WriteFile(directory.File("config.yaml"), kConfig);
@@ -334,7 +353,8 @@ TEST(CommandLines, EveryProgram_TellsItsVersionAndExamples) {
   }
   const std::vector<std::string> commands[] = {{Program("tern-client"), "--help"},
                                                {Program("tern-server"), "--help"},
-                                               {Program("tern-sim"), "run", "--help"}};
+                                               {Program("tern-sim"), "run", "--help"},
+                                               {Program("tern-sim"), "codec", "--help"}};
   for (const std::vector<std::string>& command : commands) {
     const Finished help = RunToEnd(command);
     EXPECT_EQ(help.exit, ExitStatus{.code = 0});

@@ -293,7 +293,7 @@ TEST_F(CoordinatorTest, Submit_OfWhatIsNoUpdateForThePlan_ChangesNothing) {
             absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(code_of([](Update& u) { u.sections[0].frame.pop_back(); }),
             absl::StatusCode::kDataLoss);
-  EXPECT_EQ(code_of([](Update& u) { u.sections[0].frame[40] ^= 1; }), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(code_of([](Update& u) { u.sections[0].frame[20] ^= 1; }), absl::StatusCode::kDataLoss);
   EXPECT_EQ(coordinator_->SubmitUpdate(lease.lease_id, "not a message").status().code(), kInvalid);
   EXPECT_EQ(Submit(MakeUpdate(lease, {1, 2, 3})).code(), kInvalid);
   EXPECT_EQ(Submit(MakeUpdate(lease, {5, 0, 0, 0, 0, 0})).code(), kInvalid);

@@ -3,13 +3,14 @@
 #include "core/model/zoo.h"
 #include "core/train/plan_cost.h"
 #include "core/wire/device_memory.h"
+#include "core/wire/plan_bytes.h"
 #include "gtest/gtest.h"
 
 namespace tern::server {
 namespace {
 
 constexpr int64_t kParameterBytes = 4 * 44426;
-constexpr int64_t kFrameHeader = 32;
+constexpr int64_t kFrameHeader = 16;
 
 Plan LeNet(const std::string& codec, bool error_feedback = false) {
   return {.model = *ZooModel("lenet5"),
@@ -36,10 +37,13 @@ TEST(DeviceCost, AnUpdateAsLongAsTheModel_TakesItsEnvelopeMore) {
   EXPECT_LT(none, quantize + 200);
 }
 
-TEST(DeviceCost, TheEncodersScratch_IsOfThePhaseThatEncodes) {
-  const auto cost = DeviceCost(LeNet("topk(0.01)"), 600);
+TEST(DeviceCost, TheCodecsScratch_IsOfThePhaseThatEncodes) {
+  const Plan plan = LeNet("topk(0.01)");
+  const auto cost = DeviceCost(plan, 600);
   ASSERT_TRUE(cost.ok()) << cost.status();
-  EXPECT_EQ(cost->encode_bytes, cost->train_bytes + 8192);
+  const int64_t scratch = CodecScratchBytes(plan, *PlanCodec::Make(plan));
+  EXPECT_GT(scratch, 8192);
+  EXPECT_EQ(cost->encode_bytes, cost->train_bytes + scratch);
 }
 
 // It is read by blocks and written from where the update was.

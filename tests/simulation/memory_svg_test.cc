@@ -1,18 +1,15 @@
 #include "simulation/memory_svg.h"
 
-#include <regex>
 #include <string>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
 #include "core/model/zoo.h"
 #include "core/wire/device_memory.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "simulation/memory_drawing.h"
+#include "tests/simulation/svg_tools.h"
 
 namespace tern::simulation {
 namespace {
@@ -24,30 +21,6 @@ PlanMemory MemoryOf(const ModelSpec& model, MemoryMode memory = MemoryMode::kFas
   return {.plan = "width 1",
           .classes = "laptop",
           .report = *DescribeDeviceMemory({.model = model, .train = {.memory = memory}}, 7)};
-}
-
-// Elements that are closed in the order in which they were opened, text without bare < and &.
-bool IsWellFormed(const std::string& xml) {
-  static const std::regex kTag(R"re(<(/?)([a-z]+)((?: [a-zA-Z0-9-]+="[^"<]*")*)(/?)>)re");
-  static const std::regex kText("([^<>&]|&(amp|lt|gt|quot);)*");
-  std::vector<std::string> open;
-  auto position = xml.cbegin();
-  for (std::sregex_iterator tag(xml.begin(), xml.end(), kTag), end; tag != end; ++tag) {
-    const std::string text(position, (*tag)[0].first);
-    if (!std::regex_match(text, kText)) return false;
-    position = (*tag)[0].second;
-    if ((*tag)[1].length() > 0) {
-      if (open.empty() || open.back() != (*tag)[2]) return false;
-      open.pop_back();
-    } else if ((*tag)[4].length() == 0) {
-      open.push_back((*tag)[2]);
-    }
-  }
-  // Characters leaves alone what XML may hold; the only control characters end lines.
-  const std::string allowed = absl::StrReplaceAll(xml, {{"\n", " "}});
-  if (absl::StrJoin(Characters(allowed), "") != allowed) return false;
-  return open.empty() && std::string(position, xml.cend()) == "\n" &&
-         absl::StartsWith(xml, "<svg xmlns=");
 }
 
 TEST(MemorySvg, IsWellFormed_AndNamesEveryTensorAndEveryStep) {

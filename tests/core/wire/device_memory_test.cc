@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/model/zoo.h"
+#include "core/wire/plan_codec.h"
 #include "tests/testing/status_matchers.h"
 
 namespace tern {
@@ -24,17 +25,20 @@ TEST(DescribeDeviceMemory, IsThatOfTraining_AndWhatTheSessionHolds) {
   const MemoryReport training = DescribeMemory(LeNet("quantize(8)"), 5).value();
   const auto report = DescribeDeviceMemory(LeNet("quantize(8)"), 5);
   ASSERT_THAT(report, IsOk());
-  const MemoryItem model = {"model as sent, then the update", 4 * 44426 + 32};
+  const MemoryItem model = {"model as sent, then the update", 4 * 44426 + 16};
   EXPECT_THAT(report->held, Contains(model));
   EXPECT_EQ(report->peak_bytes(), training.peak_bytes() + model.bytes);
   EXPECT_EQ(report->arena_bytes, training.arena_bytes);
 }
 
-TEST(DescribeDeviceMemory, TheEncodersScratch_IsNamedIfThereIsAny) {
+TEST(DescribeDeviceMemory, TheCodecsScratch_IsNamedIfThereIsAny) {
+  const PlanCodec codec = PlanCodec::Make(LeNet("topk(0.01)")).value();
+  const int64_t scratch = compression::MakeEncoder(codec.spec())->ScratchBytes(codec.Context(0));
+  EXPECT_GT(scratch, 8192);
   EXPECT_THAT(DescribeDeviceMemory(LeNet("topk(0.01)"), 5)->held,
-              Contains(MemoryItem{"scratch of the encoder", 8192}));
+              Contains(MemoryItem{"scratch of the codec", scratch}));
   EXPECT_THAT(DescribeDeviceMemory(LeNet("none"), 5)->held,
-              Not(Contains(Field(&MemoryItem::name, "scratch of the encoder"))));
+              Not(Contains(Field(&MemoryItem::name, "scratch of the codec"))));
 }
 
 TEST(DescribeDeviceMemory, PlanThatCannotRun_IsInvalidArgument) {

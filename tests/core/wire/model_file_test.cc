@@ -72,8 +72,8 @@ TEST_F(ModelFileTest, Write_BeginsWithMagicVersionAndLength) {
   EXPECT_EQ(bytes.substr(0, 12), std::string("TERNMODL\x01\0\0\0", 12));
   const size_t spec_bytes = static_cast<unsigned char>(bytes[12]);
   EXPECT_EQ(bytes.substr(13, 3), std::string(3, '\0'));
-  EXPECT_EQ(bytes.substr(16 + spec_bytes, 4), "TERN");
-  EXPECT_EQ(bytes.size(), 16 + spec_bytes + 32 + 4 * model_.parameters.size());
+  EXPECT_EQ(bytes.substr(16 + spec_bytes, 4), "TRN\x02");
+  EXPECT_EQ(bytes.size(), 16 + spec_bytes + 16 + 4 * model_.parameters.size());
 }
 
 TEST_F(ModelFileTest, Write_WrongNumberOfParameters_IsInvalidArgument) {

@@ -12,6 +12,12 @@
 namespace tern {
 namespace {
 
+ModelSpec DenseModel(int64_t inputs, int64_t units) {
+  return {.name = "dense",
+          .input = {inputs},
+          .layers = {{.name = "fc", .kind = LayerKind::kDense, .units = units}}};
+}
+
 Update SomeUpdate(const std::string& codec) {
   return {.lease_id = std::string(16, 'l'),
           .base_hash = std::string(32, 'h'),
@@ -48,8 +54,8 @@ TEST(MakeUpdateEnvelope, Metrics_AreBehindTheFrame) {
 TEST(CountPlanBytes, AreTheLengthsOfWhatTravels) {
   const std::vector<float> values(1000, 1.0f);
   const auto none = compression::MakeEncoder(*compression::ParseCodec("none"));
-  const Plan plan{.codec = "none"};
-  const PlanBytes bytes = *CountPlanBytes(plan, *none, 1000);
+  const Plan plan{.model = DenseModel(99, 10), .codec = "none"};
+  const PlanBytes bytes = *CountPlanBytes(plan, *PlanCodec::Make(plan));
   const std::string frame = *compression::EncodeFrame(*none, values, 1, {});
   EXPECT_EQ(bytes.model, static_cast<int64_t>(frame.size()));
   Update update = SomeUpdate("none");
@@ -63,18 +69,17 @@ TEST(CountPlanBytes, AreTheLengthsOfWhatTravels) {
 }
 
 TEST(CountPlanBytes, ASparseUpdateWithErrorFeedback_IsShorterThanTheResidual) {
-  const auto topk = compression::MakeEncoder(*compression::ParseCodec("topk(0.01)"));
-  const Plan plan{.codec = "topk(0.01)", .error_feedback = true};
-  const PlanBytes bytes = *CountPlanBytes(plan, *topk, 1000);
+  const Plan plan{.model = DenseModel(99, 10), .codec = "topk(0.01)", .error_feedback = true};
+  const PlanBytes bytes = *CountPlanBytes(plan, *PlanCodec::Make(plan));
   EXPECT_LT(bytes.update, 300);
   EXPECT_EQ(bytes.residual, 64 + 4000);
   EXPECT_EQ(bytes.buffer(), bytes.residual);
 }
 
 TEST(CountPlanBytes, AnUpdateLongerThanAMessage_IsInvalidArgument) {
-  const auto none = compression::MakeEncoder(*compression::ParseCodec("none"));
-  for (const int64_t count : {(int64_t{1} << 29) - 20, int64_t{1} << 29, int64_t{1} << 40}) {
-    EXPECT_THAT(CountPlanBytes({.codec = "none"}, *none, count),
+  for (const int64_t units : {512, 1024}) {
+    const Plan plan{.model = DenseModel(1 << 20, units), .codec = "none"};
+    EXPECT_THAT(CountPlanBytes(plan, *PlanCodec::Make(plan)),
                 testing::StatusIs(absl::StatusCode::kInvalidArgument, "at most 2147483647"));
   }
 }

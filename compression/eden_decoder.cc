@@ -1,0 +1,79 @@
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "absl/strings/str_format.h"
+#include "compression/eden.h"
+#include "compression/random_subset.h"
+#include "compression/symbol_check.h"
+
+namespace tern::compression {
+namespace {
+
+float ScaleOf(const SymbolBlock& block) {
+  float scale;
+  std::memcpy(&scale, block.parameters, sizeof(scale));
+  return scale;
+}
+
+class NormalDequantizer final : public Dequantizer {
+ public:
+  explicit NormalDequantizer(const NormalCode& code) : code_(code), centroids_(Centroids(code)) {}
+
+  QuantizerShape shape() const override { return code_.shape; }
+
+  // Nothing is known of a coordinate's magnitude before the block is rotated back.
+  absl::Status Check(const SymbolBlock& block, float /*max_abs_value*/) const override {
+    const float scale = ScaleOf(block);
+    const float largest = centroids_[static_cast<size_t>(code_.book.alphabet - 1)];
+    if (!(scale >= 0.0f) || std::signbit(scale) || !std::isfinite(scale * largest)) {
+      return absl::InvalidArgumentError(absl::StrFormat(
+          "block %d (from coordinate %d): scale is %.9g, expected >= 0 and finite also when "
+          "multiplied by %.9g",
+          block.first / kMaxBlock, block.first, scale, largest));
+    }
+    // Symbols of eden fill their bits.
+    return code_.book.step > 0.0 ? CheckSymbols(block, code_.book.alphabet) : absl::OkStatus();
+  }
+
+  void Dequantize(const SymbolBlock& block, const RandomKey& key, float* values) const override {
+    const float scale = ScaleOf(block);
+    CentroidTable decoded{};
+    for (size_t i = 0; i < static_cast<size_t>(code_.book.alphabet); ++i) {
+      decoded[i] = centroids_[i] * scale;
+    }
+    const int64_t symbols = code_.shape.Symbols(block.count);
+    if (symbols == block.count) {
+      for (int64_t i = 0; i < symbols; ++i) values[i] = decoded[block.symbols[i]];
+      return;
+    }
+    std::array<int32_t, kMaxBlock> subset;
+    DrawSubset(key, block.first / kMaxBlock, block.count,
+               absl::MakeSpan(subset.data(), static_cast<size_t>(symbols)));
+    std::fill_n(values, block.count, 0.0f);
+    for (int64_t i = 0; i < symbols; ++i) {
+      values[subset[static_cast<size_t>(i)]] = decoded[block.symbols[i]];
+    }
+  }
+
+  bool Probabilities(const char* /*header*/, absl::Span<double> of) const override {
+    FillProbabilities(code_, of);
+    return true;
+  }
+
+ private:
+  const NormalCode code_;
+  const CentroidTable centroids_;
+};
+
+}  // namespace
+
+std::unique_ptr<Dequantizer> MakeEdenDequantizer(const StageSpec& stage) {
+  return std::make_unique<NormalDequantizer>(EdenCode(stage));
+}
+
+std::unique_ptr<Dequantizer> MakeEcsqDequantizer(const StageSpec& stage) {
+  return std::make_unique<NormalDequantizer>(EcsqCode(stage));
+}
+
+}  // namespace tern::compression
