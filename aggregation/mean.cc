@@ -47,6 +47,8 @@ TERN_SIMD_CLONES void AddRounded(const float* values, int64_t count, double scal
 // has, rotated, magnitudes of at most 64 A; one bit more is for rounding.
 constexpr int kRotatedBits = 7;
 
+constexpr size_t kPrefetchAhead = 24;
+
 struct RotatedSums {
   bool taken = false;         // the limits leave room for them
   std::vector<int64_t> sums;  // empty: none so far
@@ -79,9 +81,16 @@ class MeanSink final : public compression::UpdateSink {
   }
 
   void AddSparse(absl::Span<const int32_t> indices, absl::Span<const float> values) override {
-    for (size_t i = 0; i < indices.size(); ++i) {
-      TERN_CHECK(indices[i] >= 0 && static_cast<size_t>(indices[i]) < sums_.size());
-      sums_[static_cast<size_t>(indices[i])] += weight_ * Rounded(values[i], scale_);
+    if (indices.empty()) return;
+    uint32_t largest = 0;  // of negative ones, too
+    for (const int32_t index : indices) largest = std::max(largest, static_cast<uint32_t>(index));
+    TERN_CHECK(largest < sums_.size());
+    int64_t* const sums = sums_.data();
+    const size_t count = indices.size();
+    for (size_t i = 0; i < count; ++i) {
+      // Most sums are in no cache near by.
+      __builtin_prefetch(sums + indices[std::min(i + kPrefetchAhead, count - 1)], 1);
+      sums[indices[i]] += weight_ * Rounded(values[i], scale_);
     }
   }
 

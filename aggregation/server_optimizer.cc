@@ -1,6 +1,7 @@
 #include "aggregation/server_optimizer.h"
 
 #include <cmath>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -22,16 +23,39 @@ class FedAvg final : public ServerOptimizer {
   const float learning_rate_;
 };
 
+class FedAvgM final : public ServerOptimizer {
+ public:
+  explicit FedAvgM(const ServerOptimizerOptions& options)
+      : learning_rate_(options.learning_rate), momentum_(options.momentum) {}
+
+  void Apply(absl::Span<float> parameters, absl::Span<const float> aggregate) override {
+    TERN_CHECK(parameters.size() == aggregate.size());
+    velocity_.resize(parameters.size());
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      velocity_[i] = momentum_ * velocity_[i] + aggregate[i];
+      parameters[i] += learning_rate_ * velocity_[i];
+    }
+  }
+
+ private:
+  const float learning_rate_;
+  const float momentum_;
+  std::vector<float> velocity_;
+};
+
+template <typename Optimizer>
+std::unique_ptr<ServerOptimizer> Make(const ServerOptimizerOptions& options) {
+  return std::make_unique<Optimizer>(options);
+}
+
 struct OptimizerEntry {
   absl::string_view name;
   std::unique_ptr<ServerOptimizer> (*make)(const ServerOptimizerOptions&);
 };
 
 constexpr OptimizerEntry kOptimizers[] = {
-    {"fedavg",
-     [](const ServerOptimizerOptions& options) -> std::unique_ptr<ServerOptimizer> {
-       return std::make_unique<FedAvg>(options);
-     }},
+    {"fedavg", Make<FedAvg>},
+    {"fedavgm", Make<FedAvgM>},
 };
 
 }  // namespace
@@ -42,6 +66,11 @@ absl::StatusOr<std::unique_ptr<ServerOptimizer>> MakeServerOptimizer(
     return absl::InvalidArgumentError(absl::StrCat("server optimizer '", options.name,
                                                    "': learning_rate is ", options.learning_rate,
                                                    ", expected finite and > 0"));
+  }
+  if (!(options.momentum >= 0.0f && options.momentum < 1.0f)) {
+    return absl::InvalidArgumentError(absl::StrCat("server optimizer '", options.name,
+                                                   "': momentum is ", options.momentum,
+                                                   ", expected 0 or more, below 1"));
   }
   for (const OptimizerEntry& entry : kOptimizers) {
     if (entry.name == options.name) return entry.make(options);

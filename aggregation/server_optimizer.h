@@ -15,6 +15,7 @@ namespace tern::aggregation {
 struct ServerOptimizerOptions {
   std::string name = "fedavg";
   float learning_rate = 1.0f;
+  float momentum = 0.9f;  // of those that have one
 };
 
 class ServerOptimizer {
@@ -25,9 +26,16 @@ class ServerOptimizer {
   virtual void Apply(absl::Span<float> parameters, absl::Span<const float> aggregate) = 0;
 };
 
-// The table of server optimizers by name ("fedavg": parameters += learning_rate * aggregate;
-// McMahan et al. 2017, algorithm 1, in the delta form of Reddi et al. 2020). INVALID_ARGUMENT:
-// unknown name (lists those that exist) or an option out of range.
+// The table of server optimizers by name:
+//
+//   fedavg   parameters += learning_rate * aggregate (McMahan et al. 2017, algorithm 1, in the
+//   delta
+//            form of Reddi et al. 2020)
+//   fedavgm  velocity = momentum * velocity + aggregate, from 0 on;
+//            parameters += learning_rate * velocity (Hsu et al. 2019, "Measuring the effects of
+//            non-identical data distribution for federated visual classification")
+//
+// INVALID_ARGUMENT: unknown name (lists those that exist) or an option out of range.
 absl::StatusOr<std::unique_ptr<ServerOptimizer>> MakeServerOptimizer(
     const ServerOptimizerOptions& options);
 

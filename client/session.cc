@@ -202,7 +202,7 @@ Session::Progress Session::Train() {
 
 absl::Status Session::EncodeUpdate(const TrainReport& report) {
   Update update{.lease_id = lease_.lease_id, .base_hash = lease_.base_hash};
-  update.sections.push_back({.name = kParametersSection, .codec = lease_.plan.codec});
+  update.sections.push_back({.name = kParametersSection});
   update.report = {.num_examples = report.num_examples,
                    .local_steps = report.local_steps,
                    .train_loss = report.train_loss,

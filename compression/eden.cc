@@ -19,7 +19,7 @@ QuantizerShape ShapeOf(int alphabet) {
           .alphabet = alphabet,
           .block = kMaxBlock,
           .header_bytes = 0,
-          .parameter_bytes = sizeof(float)};
+          .parameter_bytes = sizeof(ScaleBits)};
 }
 
 }  // namespace

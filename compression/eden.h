@@ -19,19 +19,25 @@
 // more; shorter ones, the end of an update, are off by more. With `ecsq(bits, unbiased)` a block in
 // which all symbols stand for 0 decodes to 0, which below about half a bit happens to short ones.
 //
-// Header: none. Parameters of a block: f32 S; 0 if sigma is below 2^-100. How an encoder computes:
+// Header: none. Parameters of a block: u16 S (block_scale.h); 0 if sigma is below 2^-100. How an
+// encoder computes:
 //
 //   sums      64-bit floating point: number i of those that have symbols is added to lane i mod 16,
 //             then the lanes are added up from the first
-//   sigma     |z| / sqrt(n), in 64 bits, then rounded to 32
+//   sigma     sqrt(|z|^2 / n) of the n numbers that have symbols, in 64 bits, then rounded to 32
 //   eden      a threshold is the codebook's times sigma, in 64 bits, then rounded to 32. With h the
 //             number of thresholds above 0 that are below |z|, and 2^bits = 2 m: symbol m + h, or
 //             m - 1 - h where the sign bit of z is set
 //   ecsq      z times the 32-bit number nearest to 1 / (sigma step), in 32 bits, is rounded to the
 //             nearest integer, ties to even, and limited to the outermost cells
-//   S         in 64 bits from 32-bit centroids, then rounded to 32; 0 where <c, z> is 0
+//   S         in 64 bits from 32-bit centroids, then rounded to 32; 0 where <c, z> is 0. Then to
+//             16: the unbiased one at random, with random.Next64(), the other one to nearest, ties
+//             to even. (To nearest it would be off by up to 2^-9 of it in every rotation alike:
+//             from one to another S varies by about 2^-bits / 50 of it, which above 3 bits is
+//             less than a step.)
 //
-// A number decodes to its 32-bit centroid times S, in 32 bits.
+// A number decodes to its 32-bit centroid times S, in 32 bits. What S is rounded by adds 10^-6 of
+// |z|^2 to the error, at random twice that.
 #ifndef TERN_COMPRESSION_EDEN_H_
 #define TERN_COMPRESSION_EDEN_H_
 
@@ -40,6 +46,7 @@
 #include <string>
 
 #include "absl/types/span.h"
+#include "compression/block_scale.h"
 #include "compression/codec.h"
 #include "compression/normal_codebook.h"
 #include "compression/quantizer.h"

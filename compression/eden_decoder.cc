@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "absl/strings/str_format.h"
 #include "compression/eden.h"
@@ -10,12 +9,6 @@
 namespace tern::compression {
 namespace {
 
-float ScaleOf(const SymbolBlock& block) {
-  float scale;
-  std::memcpy(&scale, block.parameters, sizeof(scale));
-  return scale;
-}
-
 class NormalDequantizer final : public Dequantizer {
  public:
   explicit NormalDequantizer(const NormalCode& code) : code_(code), centroids_(Centroids(code)) {}
@@ -24,20 +17,21 @@ class NormalDequantizer final : public Dequantizer {
 
   // Nothing is known of a coordinate's magnitude before the block is rotated back.
   absl::Status Check(const SymbolBlock& block, float /*max_abs_value*/) const override {
-    const float scale = ScaleOf(block);
+    const ScaleBits bits = ReadScale(block.parameters);
+    const float scale = ScaleOf(bits);
     const float largest = centroids_[static_cast<size_t>(code_.book.alphabet - 1)];
-    if (!(scale >= 0.0f) || std::signbit(scale) || !std::isfinite(scale * largest)) {
-      return absl::InvalidArgumentError(absl::StrFormat(
-          "block %d (from coordinate %d): scale is %.9g, expected >= 0 and finite also when "
-          "multiplied by %.9g",
-          block.first / kMaxBlock, block.first, scale, largest));
+    if (!IsNormalOrZero(bits) || !std::isfinite(scale * largest)) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("block %d (from coordinate %d): scale is %.9g, expected 0 or a normal "
+                          "number, finite also when multiplied by %.9g",
+                          block.first / kMaxBlock, block.first, scale, largest));
     }
     // Symbols of eden fill their bits.
     return code_.book.step > 0.0 ? CheckSymbols(block, code_.book.alphabet) : absl::OkStatus();
   }
 
   void Dequantize(const SymbolBlock& block, const RandomKey& key, float* values) const override {
-    const float scale = ScaleOf(block);
+    const float scale = ScaleOf(ReadScale(block.parameters));
     CentroidTable decoded{};
     for (size_t i = 0; i < static_cast<size_t>(code_.book.alphabet); ++i) {
       decoded[i] = centroids_[i] * scale;

@@ -99,8 +99,7 @@ class NormalQuantizer final : public Quantizer {
   QuantizerShape shape() const override { return code_.shape; }
 
   absl::Status Quantize(const ValueBlock& block, const char* /*header*/, const RandomKey& key,
-                        RandomStream& /*random*/, char* parameters,
-                        uint8_t* symbols) const override {
+                        RandomStream& random, char* parameters, uint8_t* symbols) const override {
     const auto values = absl::MakeConstSpan(block.values, static_cast<size_t>(block.count));
     float scale = 0.0f;
     const int64_t kept = code_.shape.Symbols(block.count);
@@ -109,7 +108,10 @@ class NormalQuantizer final : public Quantizer {
     } else {
       scale = ChooseOfSubset(values, kept, block.first / kMaxBlock, key, symbols);
     }
-    std::memcpy(parameters, &scale, sizeof(scale));
+    // Neither subnormal nor near the largest float: sigma is at least 2^-100 and at most 2^106.
+    const ScaleBits sent =
+        code_.unbiased ? RoundScaleAtRandom(scale, random.Next64()) : RoundScaleToEven(scale);
+    std::memcpy(parameters, &sent, sizeof(sent));
     return absl::OkStatus();
   }
 

@@ -1,5 +1,6 @@
 #include "compression/normal_codebook.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -85,10 +86,15 @@ void FillCells(NormalCodebook& book, bool centroids) {
   }
 }
 
-NormalCodebook CodebookOfStep(double step) {
-  const int outermost = static_cast<int>(std::ceil(5.0 / step - 0.5));
+// On each side of the middle one.
+int OutermostCell(double rate) {
+  const double whole = std::floor(rate);
+  const double two_to_the_rate = std::ldexp(1.0 + (rate - whole), static_cast<int>(whole));
+  return std::max(1, static_cast<int>(std::ceil(1.125 * two_to_the_rate - 1.5)));
+}
+
+NormalCodebook CodebookOfStep(double step, int outermost) {
   NormalCodebook book{.alphabet = 2 * outermost + 1, .step = step};
-  TERN_CHECK(book.alphabet <= NormalCodebook::kMaxAlphabet);
   for (int i = outermost; i < 2 * outermost; ++i) {
     book.thresholds[static_cast<size_t>(i)] = (i - outermost + 0.5) * step;
   }
@@ -146,13 +152,15 @@ NormalCodebook LloydMaxCodebook(int bits) {
 
 NormalCodebook UniformCodebook(double rate) {
   TERN_CHECK(rate >= 0.1 && rate <= 6.0);
-  double low = 0x1p-5;  // 7.05 bits
-  double high = 8.0;    // 0.001 bits
+  const int outermost = OutermostCell(rate);
+  // The outermost cells begin below 1 deviation and above 4.
+  double low = 1.0 / outermost;
+  double high = 8.0 / outermost;
   for (int i = 0; i < 28; ++i) {
     const double middle = (low + high) / 2.0;
-    (Entropy(CodebookOfStep(middle)) > rate ? low : high) = middle;
+    (Entropy(CodebookOfStep(middle, outermost)) > rate ? low : high) = middle;
   }
-  return CodebookOfStep(low);
+  return CodebookOfStep(low, outermost);
 }
 
 }  // namespace tern::compression

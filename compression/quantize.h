@@ -1,8 +1,7 @@
 // Stage `quantize(bits)`, `quantize(bits, stochastic)`: uniform quantisation to 1 to 8 bits.
 //
-// Blocks of 256 values, the last one shorter; each has a scale, sent as bits 30 to 15 of a 32-bit
-// float that is not negative: 8 bits of exponent and 8 of the mantissa. With m the largest
-// magnitude of the block, all arithmetic in 32-bit floats:
+// Blocks of 256 values, the last one shorter; each has a scale of 16 bits (block_scale.h). With m
+// the largest magnitude of the block, all arithmetic in 32-bit floats:
 //
 // bits >= 2: L = 2^(bits-1) - 1, symbol q + L with -L <= q <= L, value q * scale, which is exact:
 // q has 7 significant bits, a scale 9.
@@ -36,11 +35,10 @@
 #ifndef TERN_COMPRESSION_QUANTIZE_H_
 #define TERN_COMPRESSION_QUANTIZE_H_
 
-#include <bit>
-#include <cstdint>
 #include <memory>
 #include <string>
 
+#include "compression/block_scale.h"
 #include "compression/codec.h"
 #include "compression/magnitude.h"
 #include "compression/quantizer.h"
@@ -51,16 +49,6 @@ static_assert(kBlock == 256, "the block is part of the wire format of quantize")
 
 // Empty, or the problem.
 std::string CheckQuantizeArguments(const StageSpec& stage);
-
-// The scale of a block, as it is sent.
-using ScaleBits = uint16_t;
-inline constexpr int kScaleShift = 15;
-inline constexpr ScaleBits kSmallestNormalScale = 0x0100;
-inline constexpr ScaleBits kInfiniteScale = 0xFF00;
-
-inline float ScaleOf(ScaleBits bits) {
-  return std::bit_cast<float>(static_cast<uint32_t>(bits) << kScaleShift);
-}
 
 // Magnitudes of a block are up to this times its scale.
 inline int QuantizeLevels(int bits) { return bits == 1 ? 1 : (1 << (bits - 1)) - 1; }

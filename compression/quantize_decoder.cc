@@ -20,12 +20,6 @@ TERN_SIMD_CLONES void ScaleSymbols(const uint8_t* __restrict symbols, int shift,
   }
 }
 
-ScaleBits ReadScale(const char* parameters) {
-  ScaleBits scale;
-  std::memcpy(&scale, parameters, sizeof(scale));
-  return scale;
-}
-
 class QuantizeDequantizer final : public Dequantizer {
  public:
   explicit QuantizeDequantizer(int bits) : bits_(bits), levels_(QuantizeLevels(bits)) {}
@@ -35,7 +29,7 @@ class QuantizeDequantizer final : public Dequantizer {
   absl::Status Check(const SymbolBlock& block, float max_abs_value) const override {
     const ScaleBits bits = ReadScale(block.parameters);
     const float scale = ScaleOf(bits);
-    if (bits >= kInfiniteScale || (bits < kSmallestNormalScale && bits != 0)) {
+    if (!IsNormalOrZero(bits)) {
       return absl::InvalidArgumentError(
           absl::StrFormat("block %d (from value %d): scale is %.9g, expected 0 or a normal number",
                           block.first / kBlock, block.first, scale));

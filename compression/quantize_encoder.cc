@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -32,12 +33,6 @@ TERN_SIMD_CLONES void TakeSigns(const float* __restrict values, uint8_t* __restr
 
 ScaleBits RoundDown(float scale) {
   return static_cast<ScaleBits>(std::bit_cast<uint32_t>(scale) >> kScaleShift);
-}
-
-ScaleBits RoundToEven(float scale) {
-  const auto bits = std::bit_cast<uint32_t>(scale);
-  const uint32_t odd = (bits >> kScaleShift) & 1;
-  return static_cast<ScaleBits>((bits + (1u << (kScaleShift - 1)) - 1 + odd) >> kScaleShift);
 }
 
 ScaleBits RoundUp(float scale) {
@@ -109,7 +104,7 @@ class QuantizeQuantizer final : public Quantizer {
 
   static ScaleBits MeanScale(const float* values, int64_t count, float largest) {
     const double sum = SumOfMagnitudes(absl::MakeConstSpan(values, kBlock));
-    ScaleBits scale = RoundToEven(static_cast<float>(sum / static_cast<double>(count)));
+    ScaleBits scale = RoundScaleToEven(static_cast<float>(sum / static_cast<double>(count)));
     if (ScaleOf(scale) > largest) scale = RoundDown(largest);
     return scale < kSmallestNormalScale ? ScaleBits{0} : scale;
   }

@@ -52,26 +52,18 @@ int PackedBits(int alphabet) {
                                                           : 0;
 }
 
-}  // namespace
-
-int SymbolsPerByte(int alphabet) {
-  int symbols = 1;
-  for (int size = alphabet; size * alphabet <= 256; size *= alphabet) ++symbols;
-  return symbols;
+// One byte of `count` symbols, no more than it holds.
+uint8_t JoinOne(const uint8_t* symbols, int64_t count, int alphabet) {
+  int joined = 0;
+  for (int64_t i = SymbolsPerByte(alphabet) - 1; i >= 0; --i) {
+    joined = joined * alphabet + (i < count ? symbols[i] : alphabet / 2);
+  }
+  return static_cast<uint8_t>(joined);
 }
 
-// With symbols s0, s1, ... in the bytes of a word, lowest first, byte n - 1 of the word's product
-// with the number whose byte n - 1 - i is alphabet^i is their sum: no lower byte of the product
-// carries, as each is below alphabet^n <= 256 too.
-void JoinSymbols(const uint8_t* symbols, int64_t count, int alphabet, uint8_t* bytes) {
-  if (const int bits = PackedBits(alphabet); bits > 0) {
-    return PackBits(symbols, count, bits, reinterpret_cast<char*>(bytes));
-  }
+// Bytes of `per_byte` symbols, 2 to 7, as long as there are 8 to read; returns how many symbols.
+int64_t JoinFast(const uint8_t* symbols, int64_t count, int alphabet, uint8_t* bytes) {
   const int64_t per_byte = SymbolsPerByte(alphabet);
-  if (per_byte == 1) {
-    std::copy_n(symbols, count, bytes);
-    return;
-  }
   uint64_t factors = 0;
   uint64_t power = 1;
   for (int64_t i = per_byte - 1; i >= 0; --i, power *= static_cast<uint64_t>(alphabet)) {
@@ -84,10 +76,34 @@ void JoinSymbols(const uint8_t* symbols, int64_t count, int alphabet, uint8_t* b
     std::memcpy(&word, symbols + i, sizeof(word));
     *bytes++ = static_cast<uint8_t>(word * factors >> shift);
   }
-  for (; i < count; i += per_byte) {
-    word = 0;
-    std::memcpy(&word, symbols + i, static_cast<size_t>(std::min(per_byte, count - i)));
-    *bytes++ = static_cast<uint8_t>(word * factors >> shift);
+  return i;
+}
+
+}  // namespace
+
+int SymbolsPerByte(int alphabet) {
+  int symbols = 1;
+  for (int size = alphabet; size * alphabet <= 256; size *= alphabet) ++symbols;
+  return symbols;
+}
+
+// With symbols s0, s1, ... in the bytes of a word, lowest first, byte n - 1 of the word's product
+// with the number whose byte n - 1 - i is alphabet^i is their sum: no lower byte of the product
+// carries, as each is below alphabet^n <= 256 too.
+void JoinSymbols(const uint8_t* symbols, int64_t count, int alphabet, uint8_t* bytes) {
+  const int64_t per_byte = SymbolsPerByte(alphabet);
+  int64_t done = 0;
+  if (const int bits = PackedBits(alphabet); bits > 0) {
+    done = count / per_byte * per_byte;
+    PackBits(symbols, done, bits, reinterpret_cast<char*>(bytes));
+  } else if (per_byte == 1) {
+    std::copy_n(symbols, count, bytes);
+    return;
+  } else {
+    done = JoinFast(symbols, count, alphabet, bytes);
+  }
+  for (; done < count; done += per_byte) {
+    bytes[done / per_byte] = JoinOne(symbols + done, count - done, alphabet);
   }
 }
 

@@ -37,7 +37,7 @@ inline int64_t JoinedBytes(int64_t count, int alphabet) {
   return (count + per_byte - 1) / per_byte;
 }
 // The first symbol of a byte counts 1, the next `alphabet`, and so on. Those that the last byte
-// lacks are 0.
+// lacks are alphabet / 2, which of most quantizers is the likeliest.
 void JoinSymbols(const uint8_t* symbols, int64_t count, int alphabet, uint8_t* bytes);
 void SplitSymbols(const uint8_t* bytes, int64_t count, int alphabet, uint8_t* symbols);
 

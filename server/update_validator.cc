@@ -56,7 +56,7 @@ absl::StatusOr<ValidatedUpdate> UpdateValidator::Validate(absl::string_view byte
                                                    "', got ", update.sections.size(), " sections"));
   }
   const std::string& codec = terms.codec->text();
-  if (update.sections[0].codec != codec) {
+  if (!update.sections[0].codec.empty() && update.sections[0].codec != codec) {
     return absl::InvalidArgumentError(absl::StrCat("section '", kParametersSection,
                                                    "' is encoded with '", update.sections[0].codec,
                                                    "', the plan says '", codec, "'"));

@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "simulation/plot_labels.h"
 #include "simulation/svg.h"
 
 namespace tern::simulation {
@@ -20,8 +21,6 @@ constexpr double kLeft = 74;
 constexpr double kRight = kWidth - 24;
 constexpr double kTop = 84;
 constexpr double kBottom = kHeight - 72;
-constexpr double kRadius = 4.5;
-constexpr double kTextHeight = 13;
 constexpr double kKeyTop = 66;
 
 constexpr double kDecibelsPerBit = 6.0205999132796239;  // 20 log10(2)
@@ -56,62 +55,10 @@ const Family& FamilyOf(absl::string_view codec) {
   return kFamilies[0];
 }
 
-struct Box {
-  double left = 0;
-  double top = 0;
-  double right = 0;
-  double bottom = 0;
-};
-
-// The area that both cover.
-double Overlap(const Box& a, const Box& b) {
-  const double width = std::min(a.right, b.right) - std::max(a.left, b.left);
-  const double height = std::min(a.bottom, b.bottom) - std::max(a.top, b.top);
-  return width > 0 && height > 0 ? width * height : 0.0;
-}
-
-struct Point {
-  double x = 0;
-  double y = 0;
-};
-
 struct Mark {
   const CodecMeasurement* measurement = nullptr;
   Point at;
-  Box label;
 };
-
-// Around a point, where a label may stand, the best first.
-std::vector<Box> LabelPlaces(Point at, double width) {
-  std::vector<Box> places;
-  const auto add = [&](double left, double middle_y) {
-    places.push_back({left, middle_y - kTextHeight / 2, left + width, middle_y + kTextHeight / 2});
-  };
-  const double beside = kRadius + 4;
-  for (const double up : {0.0, 9.0, 17.0, 26.0, 36.0, 48.0, 62.0, 78.0, 96.0, 116.0}) {
-    for (const double sign : {1.0, -1.0}) {
-      const double y = at.y - sign * up;
-      for (const double further : {0.0, 14.0, 34.0}) {
-        add(at.x + beside + further, y);
-        add(at.x - beside - further - width, y);
-      }
-      if (up >= 14) add(at.x - width / 2, y);
-      if (up == 0.0) break;
-    }
-  }
-  return places;
-}
-
-// The point of the box that is nearest to `point`.
-Point Nearest(Point point, const Box& box) {
-  return {std::clamp(point.x, box.left, box.right), std::clamp(point.y, box.top, box.bottom)};
-}
-
-double Distance(Point a, Point b) { return std::hypot(a.x - b.x, a.y - b.y); }
-double Distance(Point point, const Box& box) { return Distance(point, Nearest(point, box)); }
-
-// Whether a line joins mark and label, because they are apart.
-bool HasLeader(Point mark, const Box& label) { return Distance(mark, label) > kRadius + 8; }
 
 // 2 to this power, as "1/8" or "4".
 std::string RateText(double log2_rate) {
@@ -138,16 +85,13 @@ class Plot {
       const double y = Y(-kDecibelsPerBit * std::exp2(Rate(x)));
       if (y <= kBottom) bound_.push_back({x, y});
     }
-    PlaceLabels();
   }
 
   void Draw() {
     DrawRates();
     DrawErrors();
     DrawBound();
-    for (const Mark& mark : marks_) DrawLeader(mark);
-    for (const Mark& mark : marks_) DrawMark(mark);
-    for (const Mark& mark : marks_) DrawLabel(mark);
+    DrawMarks();
     DrawKey();
   }
 
@@ -176,69 +120,6 @@ class Plot {
   }
   double Y(double decibels) const {
     return kTop + (kBottom - kTop) * (most_error_ - decibels) / (most_error_ - least_error_);
-  }
-
-  // What a label at `place` and the line to it would cover, weighed; anything above `enough` where
-  // it is more than that.
-  double Cost(const Mark& mark, const Box& place, double enough) const {
-    if (place.left < kLeft + 2 || place.right > kRight || place.top < kTop + 2 ||
-        place.bottom > kBottom - 2) {
-      return 1e6;
-    }
-    double cost = Distance(mark.at, place);
-    for (const Mark& other : marks_) {
-      const Point at = other.at;
-      cost += 8 * Overlap(place, {at.x - kRadius - 1, at.y - kRadius - 1, at.x + kRadius + 1,
-                                  at.y + kRadius + 1});
-      if (&other != &mark) cost += 4 * Overlap(place, other.label);
-    }
-    for (const Point& point : bound_) {
-      if (Distance(point, place) < 1) cost += 6;
-    }
-    if (cost > enough || !HasLeader(mark.at, place)) return cost;
-    return cost + LeaderCost(mark, place);
-  }
-
-  double LeaderCost(const Mark& mark, const Box& place) const {
-    constexpr int kPoints = 12;
-    const Point end = Nearest(mark.at, place);
-    double cost = 20;
-    for (int i = 1; i < kPoints; ++i) {
-      const double share = static_cast<double>(i) / kPoints;
-      const Point point = {mark.at.x + share * (end.x - mark.at.x),
-                           mark.at.y + share * (end.y - mark.at.y)};
-      for (const Mark& other : marks_) {
-        if (&other == &mark) continue;
-        if (Distance(point, other.at) < kRadius + 2) cost += 15;
-        if (Distance(point, other.label) < 1) cost += 30;
-        // Lines that cross come near one another.
-        const Point other_end = Nearest(other.at, other.label);
-        if (HasLeader(other.at, other.label) &&
-            Distance(point, other.at) + Distance(point, other_end) <
-                Distance(other.at, other_end) + 0.5) {
-          cost += 40;
-        }
-      }
-    }
-    return cost;
-  }
-
-  // One after the other to the place that costs least, and again, now that all stand somewhere.
-  void PlaceLabels() {
-    constexpr int kSweeps = 8;
-    for (int sweep = 0; sweep < kSweeps; ++sweep) {
-      for (Mark& mark : marks_) {
-        double least = 1e9;
-        Box best;
-        for (const Box& place : LabelPlaces(mark.at, TextWidth(mark.measurement->codec))) {
-          const double cost = Cost(mark, place, least);
-          if (cost >= least) continue;
-          least = cost;
-          best = place;
-        }
-        mark.label = best;
-      }
-    }
   }
 
   void DrawRates() {
@@ -280,42 +161,52 @@ class Plot {
                     "\"/>\n");
   }
 
-  // From a mark to its label where they do not touch.
-  void DrawLeader(const Mark& mark) {
-    if (!HasLeader(mark.at, mark.label)) return;
-    const Point end = Nearest(mark.at, mark.label);
-    AppendSvgLine(mark.at.x, mark.at.y, end.x, end.y, "leader", svg_);
-  }
-
   void DrawMark(const Mark& mark) {
     const CodecMeasurement& of = *mark.measurement;
     absl::StrAppendFormat(
         &svg_,
         "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\" class=\"%s\"><title>%s: %.4g bits per "
         "parameter, NMSE %.3g, %.2f bits from the limit</title></circle>\n",
-        mark.at.x, mark.at.y, kRadius, FamilyOf(of.codec).css_class, EscapedXml(of.codec),
+        mark.at.x, mark.at.y, kMarkRadius, FamilyOf(of.codec).css_class, EscapedXml(of.codec),
         of.bits_per_parameter(), of.nmse, of.distance_bits().value_or(0.0));
   }
 
+  void DrawLeader(const PlotLabel& label) {
+    if (!HasLeader(label)) return;
+    const Point end = LeaderEnd(label);
+    AppendSvgLine(label.mark.x, label.mark.y, end.x, end.y, "leader", svg_);
+  }
+
   // Flush with the side where its mark is: its width is not known to the pixel.
-  void DrawLabel(const Mark& mark) {
-    const double y = mark.label.bottom - 3;
-    const std::string& codec = mark.measurement->codec;
-    if (mark.label.right < mark.at.x) {
-      AppendSvgText(mark.label.right, y, "class=\"name\" text-anchor=\"end\"", codec, svg_);
-    } else if (mark.label.left > mark.at.x) {
-      AppendSvgText(mark.label.left, y, "class=\"name\"", codec, svg_);
+  void DrawLabel(const PlotLabel& label, absl::string_view name) {
+    const Box& place = label.place;
+    const double y = place.bottom - 3;
+    if (place.right < label.mark.x) {
+      AppendSvgText(place.right, y, "class=\"name\" text-anchor=\"end\"", name, svg_);
+    } else if (place.left > label.mark.x) {
+      AppendSvgText(place.left, y, "class=\"name\"", name, svg_);
     } else {
-      AppendSvgText((mark.label.left + mark.label.right) / 2, y,
-                    "class=\"name\" text-anchor=\"middle\"", codec, svg_);
+      AppendSvgText((place.left + place.right) / 2, y, "class=\"name\" text-anchor=\"middle\"",
+                    name, svg_);
     }
+  }
+
+  void DrawMarks() {
+    std::vector<PlotLabel> labels;
+    for (const Mark& mark : marks_) {
+      labels.push_back({.mark = mark.at, .width = TextWidth(mark.measurement->codec)});
+    }
+    PlaceLabels({kLeft + 2, kTop + 2, kRight, kBottom - 2}, bound_, absl::MakeSpan(labels));
+    for (const PlotLabel& label : labels) DrawLeader(label);
+    for (const Mark& mark : marks_) DrawMark(mark);
+    for (size_t i = 0; i < marks_.size(); ++i) DrawLabel(labels[i], marks_[i].measurement->codec);
   }
 
   void DrawKey() {
     double x = kLeft;
     for (const Family& family : kFamilies) {
       absl::StrAppendFormat(&svg_, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"%.1f\" class=\"%s\"/>\n",
-                            x + kRadius, kKeyTop, kRadius, family.css_class);
+                            x + kMarkRadius, kKeyTop, kMarkRadius, family.css_class);
       AppendSvgText(x + 15, kKeyTop + 4, "", family.name, svg_);
       x += 15 + TextWidth(family.name) + 20;
     }

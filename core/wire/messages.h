@@ -17,7 +17,7 @@
 namespace tern {
 
 // The protocol that this build speaks.
-inline constexpr uint32_t kProtocolVersion = 1;
+inline constexpr uint32_t kProtocolVersion = 2;
 
 // The length of a lease id.
 inline constexpr int64_t kLeaseIdBytes = 16;
@@ -119,7 +119,7 @@ struct Chunk {
 
 struct Section {
   std::string name;
-  std::string codec;
+  std::string codec;  // empty: the plan's
   std::string frame;
 };
 

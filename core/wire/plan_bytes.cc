@@ -18,17 +18,16 @@ int64_t ResidualBytes(const Plan& plan, int64_t count) {
 }
 
 // Numbers take the more bytes the larger they are.
-int64_t MaxUpdateBytes(const Plan& plan, int64_t max_frame_bytes) {
+int64_t MaxUpdateBytes(int64_t max_frame_bytes) {
   constexpr int64_t kLargest = std::numeric_limits<int64_t>::max();
-  const UpdateEnvelope envelope =
-      MakeUpdateEnvelope({.lease_id = std::string(kLeaseIdBytes, '\0'),
-                          .base_hash = std::string(kHashBytes, '\0'),
-                          .sections = {{.name = kParametersSection, .codec = plan.codec}},
-                          .report = {.num_examples = kLargest,
-                                     .local_steps = kLargest,
-                                     .train_loss = 1.0,
-                                     .peak_memory_bytes = kLargest}},
-                         max_frame_bytes);
+  const UpdateEnvelope envelope = MakeUpdateEnvelope({.lease_id = std::string(kLeaseIdBytes, '\0'),
+                                                      .base_hash = std::string(kHashBytes, '\0'),
+                                                      .sections = {{.name = kParametersSection}},
+                                                      .report = {.num_examples = kLargest,
+                                                                 .local_steps = kLargest,
+                                                                 .train_loss = 1.0,
+                                                                 .peak_memory_bytes = kLargest}},
+                                                     max_frame_bytes);
   return static_cast<int64_t>(envelope.before.size() + envelope.after.size()) + max_frame_bytes;
 }
 
@@ -37,7 +36,7 @@ int64_t MaxUpdateBytes(const Plan& plan, int64_t max_frame_bytes) {
 absl::StatusOr<PlanBytes> CountPlanBytes(const Plan& plan, const PlanCodec& codec) {
   const int64_t frame =
       compression::MaxFrameBytes(*compression::MakeEncoder(codec.spec()), codec.Context(0));
-  const int64_t update = frame > kMaxMessageBytes ? frame : MaxUpdateBytes(plan, frame);
+  const int64_t update = frame > kMaxMessageBytes ? frame : MaxUpdateBytes(frame);
   if (update > kMaxMessageBytes) {
     return absl::InvalidArgumentError(
         absl::StrCat("an update of ", codec.count(), " parameters under codec '", plan.codec,

@@ -14,7 +14,7 @@ absl::StatusOr<Section> SectionFromProto(v1::Section& message, int index) {
   TERN_RETURN_IF_ERROR(
       CheckSize(absl::StrCat(where, ".name"), message.name().size(), 1, kMaxNameBytes, "bytes"));
   TERN_RETURN_IF_ERROR(
-      CheckSize(absl::StrCat(where, ".codec"), message.codec().size(), 1, kMaxCodecBytes, "bytes"));
+      CheckSize(absl::StrCat(where, ".codec"), message.codec().size(), 0, kMaxCodecBytes, "bytes"));
   return Section{.name = message.name(),
                  .codec = message.codec(),
                  .frame = std::move(*message.mutable_frame())};

@@ -138,7 +138,8 @@ absl::Status SetTask(const v1::Task& source, uint64_t seed, Task& task) {
                    .max_age = source.codec().residual().max_age()};
   task.aggregator = source.strategy().aggregator();
   task.optimizer = {.name = source.strategy().optimizer(),
-                    .learning_rate = source.strategy().learning_rate()};
+                    .learning_rate = source.strategy().learning_rate(),
+                    .momentum = source.strategy().momentum()};
   task.max_update_abs = source.strategy().max_update_abs();
   task.max_num_examples = source.strategy().max_num_examples();
   task.round = {.cohort_size = source.round().cohort_size(),

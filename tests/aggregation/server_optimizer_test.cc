@@ -47,6 +47,25 @@ TEST(FedAvg, AnyLearningRate_RoundsProductThenSum) {
   EXPECT_GT(would_differ_fused, 0);
 }
 
+TEST(FedAvgM, KeepsAVelocity) {
+  const auto optimizer =
+      MakeServerOptimizer({.name = "fedavgm", .learning_rate = 2.0f, .momentum = 0.5f}).value();
+  std::vector<float> parameters = {1.0f, 0.0f};
+  optimizer->Apply(absl::MakeSpan(parameters), {1.0f, -1.0f});  // velocity 1, -1
+  EXPECT_THAT(parameters, ::testing::ElementsAre(3.0f, -2.0f));
+  optimizer->Apply(absl::MakeSpan(parameters), {0.0f, 1.0f});  // 0.5, 0.5
+  EXPECT_THAT(parameters, ::testing::ElementsAre(4.0f, -1.0f));
+  optimizer->Apply(absl::MakeSpan(parameters), {1.0f, 0.0f});  // 1.25, 0.25
+  EXPECT_THAT(parameters, ::testing::ElementsAre(6.5f, -0.5f));
+}
+
+TEST(MakeServerOptimizer, MomentumOutOfRange_IsInvalidArgument) {
+  for (const float momentum : {-0.1f, 1.0f, std::nanf("")}) {
+    EXPECT_THAT(MakeServerOptimizer({.name = "fedavgm", .momentum = momentum}),
+                StatusIs(kInvalid, "server optimizer 'fedavgm': momentum is "));
+  }
+}
+
 TEST(MakeServerOptimizer, LearningRateOutOfRange_IsInvalidArgument) {
   for (const float learning_rate :
        {0.0f, -1.0f, std::nanf(""), std::numeric_limits<float>::infinity()}) {
@@ -57,7 +76,7 @@ TEST(MakeServerOptimizer, LearningRateOutOfRange_IsInvalidArgument) {
 
 TEST(MakeServerOptimizer, UnknownName_ListsTheNames) {
   EXPECT_THAT(MakeServerOptimizer({.name = "adam"}),
-              StatusIs(kInvalid, "no server optimizer 'adam'; there are fedavg"));
+              StatusIs(kInvalid, "no server optimizer 'adam'; there are fedavg, fedavgm"));
 }
 
 TEST(FedAvgDeathTest, LengthsThatDiffer_AreABugOfTheCaller) {

@@ -7,7 +7,6 @@
 
 #include <array>
 #include <cmath>
-#include <cstring>
 #include <memory>
 #include <numbers>
 #include <string>
@@ -56,7 +55,7 @@ inline std::unique_ptr<Dequantizer> DequantizerOf(const StageSpec& spec) {
 }
 
 struct Coded {
-  float scale = 0.0f;
+  ScaleBits scale = 0;
   std::vector<uint8_t> symbols;
 };
 
@@ -66,11 +65,11 @@ inline Coded Quantize(const Quantizer& quantizer, absl::Span<const float> values
   Coded coded;
   coded.symbols.resize(static_cast<size_t>(quantizer.shape().Symbols(count)));
   RandomStream random(key);
-  std::array<char, 4> parameters;
+  std::array<char, 2> parameters;
   EXPECT_THAT(quantizer.Quantize({.values = values.data(), .count = count, .first = first}, nullptr,
                                  key, random, parameters.data(), coded.symbols.data()),
               ::tern::testing::IsOk());
-  std::memcpy(&coded.scale, parameters.data(), 4);
+  coded.scale = ReadScale(parameters.data());
   return coded;
 }
 

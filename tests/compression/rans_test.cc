@@ -51,9 +51,11 @@ TEST(Rans, SymbolsPerByte_AreAsManyAsABytesHolds) {
 }
 
 TEST(Rans, Join_ByHand) {
-  EXPECT_THAT(Joined({2, 1, 0, 0, 2, 1, 2}, 3), ElementsAre(2 + 3 + 2 * 81, 1 + 2 * 3));
-  EXPECT_THAT(Joined({1, 2, 3, 0, 3}, 4), ElementsAre(1 + 2 * 4 + 3 * 16, 3));
-  EXPECT_THAT(Joined({14, 13, 7}, 15), ElementsAre(14 + 13 * 15, 7));
+  EXPECT_THAT(Joined({2, 1, 0, 0, 2, 1, 2}, 3),
+              ElementsAre(2 + 3 + 2 * 81, 1 + 2 * 3 + 9 + 27 + 81));
+  EXPECT_THAT(Joined({1, 2, 3, 0, 3}, 4),
+              ElementsAre(1 + 2 * 4 + 3 * 16, 3 + 2 * 4 + 2 * 16 + 2 * 64));
+  EXPECT_THAT(Joined({14, 13, 7}, 15), ElementsAre(14 + 13 * 15, 7 + 7 * 15));
 }
 
 TEST(Rans, AnyAlphabet_IsJoinedAndSplit) {
@@ -65,8 +67,8 @@ TEST(Rans, AnyAlphabet_IsJoinedAndSplit) {
       for (size_t i = 0; i < bytes.size(); ++i) {
         int64_t sum = 0;
         const auto per_byte = static_cast<size_t>(SymbolsPerByte(alphabet));
-        for (size_t k = std::min((i + 1) * per_byte, symbols.size()); k-- > i * per_byte;) {
-          sum = sum * alphabet + symbols[k];
+        for (size_t k = (i + 1) * per_byte; k-- > i * per_byte;) {
+          sum = sum * alphabet + (k < symbols.size() ? symbols[k] : alphabet / 2);
         }
         ASSERT_EQ(bytes[i], sum) << alphabet;
       }

@@ -34,6 +34,10 @@ def bfloat16(x):
     return (bits_of(x) + 0x7FFF + (bits_of(x) >> 16 & 1)) >> 16
 
 
+def scale_to_even(x):
+    return bits_of(x) + 0x3FFF + (bits_of(x) >> 15 & 1) & ~0x7FFF
+
+
 def sign_bit(x):
     return math.copysign(1.0, x) < 0
 
@@ -303,20 +307,21 @@ def eden_codebook(bits):
     return Codebook([0.0] + middles, centroids)
 
 
-def uniform_codebook(step):
-    outermost = math.ceil(5.0 / step - 0.5)
+def uniform_codebook(step, outermost):
     return Codebook([(k + 0.5) * step for k in range(outermost)], None, step)
 
 
 def ecsq_codebook(rate):
-    low, high = 2.0**-5, 8.0
+    k = math.floor(rate)
+    outermost = max(1, math.ceil(1.125 * ((1.0 + (rate - k)) * 2.0**k) - 1.5))
+    low, high = 1.0 / outermost, 8.0 / outermost
     for _ in range(28):
         middle = (low + high) / 2.0
-        if uniform_codebook(middle).entropy() > rate:
+        if uniform_codebook(middle, outermost).entropy() > rate:
             low = middle
         else:
             high = middle
-    return uniform_codebook(low)
+    return uniform_codebook(low, outermost)
 
 
 # Quantizers. Each has `alphabet` (0: no symbols), `block` and, where they are known, the
@@ -346,11 +351,14 @@ class RandomRounding:
     def __init__(self, context):
         self.context, self.used = context, 0
 
+    def next_key(self):
+        self.used += 1
+        return self.context.rounding_key(self.used - 1)
+
     def symbols(self, x, inverse, steps, zero, last):
         symbols = []
         for start in range(0, len(x), 256):
-            key = self.context.rounding_key(self.used)
-            self.used += 1
+            key = self.next_key()
             for i, value in enumerate(x[start:start + 256]):
                 word = philox(key, (0, 0, i // 8, 0))[i // 2 % 4]
                 r = (word >> 16 if i % 2 else word) & 0x7FFF
@@ -396,8 +404,7 @@ class Quantize:
             too_large = self.levels * float_of(bits) >= 2.0**128 if bits < 0x7F800000 else True
             return bits - 0x8000 if too_large else bits
         if self.bits == 1:
-            bits = bits_of(f32(lane_sum(abs(v) for v in x) / len(x)))
-            bits = bits + 0x3FFF + (bits >> 15 & 1) & ~0x7FFF
+            bits = scale_to_even(f32(lane_sum(abs(v) for v in x) / len(x)))
             if bits > bits_of(m):
                 bits = bits_of(m) & ~0x7FFF
         else:
@@ -447,6 +454,7 @@ class Normal:
         self.probabilities = codebook.probabilities
         self.alphabet = len(self.probabilities)
         self.centroids = [f32(c) for c in codebook.centroids]
+        self.random = RandomRounding(context)
 
     def header(self, values):
         return b""
@@ -467,10 +475,14 @@ class Normal:
             if product != 0:
                 square = lane_sum(v * v for v in c)
                 scale = f32((norm / product) * (len(x) / n) if self.unbiased else product / square)
+        scale_bits = scale_to_even(scale) >> 15
+        if self.unbiased:
+            scale_bits = bits_of(scale) + (self.random.next_key() & 0x7FFF) >> 15
+        scale = float_of(scale_bits << 15)
         decoded = [0.0] * len(x)
         for i, q in zip(which, symbols):
             decoded[i] = f32(self.centroids[q] * scale)
-        return floats([scale]), symbols, decoded
+        return struct.pack("<H", scale_bits), symbols, decoded
 
     def cells(self, z, sigma):
         half = self.alphabet // 2
@@ -500,6 +512,7 @@ def symbols_per_byte(alphabet):
 
 def join(symbols, alphabet):
     n = symbols_per_byte(alphabet)
+    symbols = list(symbols) + [alphabet // 2] * (-len(symbols) % n)
     return bytes(sum(q * alphabet**i for i, q in enumerate(symbols[start:start + n]))
                  for start in range(0, len(symbols), n))
 

@@ -1,7 +1,6 @@
 """The codebooks, computed in another way: to 50 digits."""
 
 import decimal
-import math
 
 from encoder import LLOYD_MAX, ecsq_codebook, eden_codebook, joined_frequencies
 
@@ -42,9 +41,8 @@ def exact_cells(positive):
                            for i, p in enumerate(probabilities)]
 
 
-def exact_entropy(step):
-    half = decimal.Decimal("0.5")
-    positive = [(k + half) * step for k in range(math.ceil(5 / step - half))]
+def exact_entropy(step, outermost):
+    positive = [(k + decimal.Decimal("0.5")) * step for k in range(outermost)]
     above, _ = exact_cells(positive)
     every = above * 2 + [1 - 2 * sum(above)]
     return -sum(p * p.ln() for p in every) / decimal.Decimal(2).ln()
@@ -79,6 +77,8 @@ def check():
         book = ecsq_codebook(rate)
         findings += check_codebook(f"ecsq({rate})", book, 1e-11)
         step, next_step = decimal.Decimal(book.step), decimal.Decimal(book.step + 2.0**-25)
-        if not exact_entropy(step) >= decimal.Decimal(rate) >= exact_entropy(next_step):
+        cells = len(book.positive)
+        if not (exact_entropy(step, cells) >= decimal.Decimal(rate)
+                >= exact_entropy(next_step, cells)):
             findings.append(f"ecsq({rate}): step {book.step!r} has another entropy")
     return findings

@@ -101,7 +101,6 @@ TEST(Planner, UploadBytes_BoundTheChunksOfEveryUpdate_Tightly) {
           Update{.lease_id = std::string(16, 'l'),
                  .base_hash = std::string(32, 'h'),
                  .sections = {{.name = kParametersSection,
-                               .codec = codec,
                                .frame = *compression::EncodeFrame(*encoder, values, 3, {})}},
                  .report = {.num_examples = number,
                             .local_steps = number,

@@ -60,7 +60,7 @@ TEST(MeasureCodec, OfNormalNumbers_EdenHasTheErrorOfItsCodebook) {
   const std::vector<float> update = DrawUpdate("gaussian", int64_t{1} << 20, 1).value();
   const CodecMeasurement eden = Measure("rotate|eden(2, mse)", update);
   EXPECT_NEAR(eden.nmse, 0.1175, 0.001);
-  EXPECT_NEAR(eden.bits_per_parameter(), 2.008, 0.001);
+  EXPECT_NEAR(eden.bits_per_parameter(), 2.004, 0.001);
   EXPECT_NEAR(eden.distance_bits().value(), 0.46, 0.01);
 }
 

@@ -46,9 +46,9 @@ TEST(MemoryText, OfASmallModel_IsGolden) {
   inputs of a batch                         160 B
   labels                                     20 B
   order of the examples                      28 B
-  model as sent, then the update            981 B
+  model as sent, then the update            975 B
   arena                                   1,472 B
-  peak                                    3,509 B
+  peak                                    3,503 B
   lower bound of the arena                1,472 B  alive at step 2 fc2 forward; the arena is 1.000 times that
 
     #  tensor                           bytes        offset  from step       to step

@@ -39,7 +39,6 @@ inline Update MakeUpdate(const Lease& lease, const std::vector<float>& values,
   Update update{.lease_id = lease.lease_id, .base_hash = lease.base_hash};
   update.sections.push_back(
       {.name = kParametersSection,
-       .codec = lease.plan.codec,
        .frame = *compression::EncodeFrame(*encoder, values, lease.model_version, {})});
   update.report = {.num_examples = num_examples, .local_steps = 1, .train_loss = 1.0};
   return update;

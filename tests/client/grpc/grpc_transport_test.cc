@@ -229,7 +229,7 @@ class FakeServer final : public v1::Coordinator::Service {
 
 TEST(GrpcTransport, CheckIn_ReplyThatIsWrong_IsInvalidArgument) {
   Answers answers;
-  answers.check_in_reply.set_protocol_version(1);
+  answers.check_in_reply.set_protocol_version(kProtocolVersion);
   const FakeServer server(answers);
   const auto transport = Connect(server.address());
   EXPECT_THAT(transport->CheckIn({.client_id = "client-0"}),

@@ -229,7 +229,7 @@ TEST(Conversion, Lease_WrongFields_AreInvalidArgumentByName) {
   using M = v1::CheckInReply;
   ExpectRefused<CheckInReply, M>(
       ExampleLease(),
-      {{"protocol_version is 2", [](M& m) { m.set_protocol_version(2); }},
+      {{"protocol_version is 3", [](M& m) { m.set_protocol_version(3); }},
        {"answer is missing", [](M& m) { m.clear_answer(); }},
        {"lease.lease_id has 15 bytes, expected 16",
         [](M& m) { m.mutable_lease()->mutable_lease_id()->pop_back(); }},
@@ -297,7 +297,7 @@ TEST(Conversion, Update_WrongFields_AreInvalidArgumentByName) {
        {"no section is named 'parameters'",
         [](M& m) { m.mutable_sections(0)->set_name("weights"); }},
        {"sections[0].name", [](M& m) { m.mutable_sections(0)->set_name(std::string(65, 'x')); }},
-       {"sections[0].codec", [](M& m) { m.mutable_sections(0)->clear_codec(); }},
+       {"sections[0].codec", [](M& m) { m.mutable_sections(0)->set_codec(std::string(257, 'c')); }},
        {"report.num_examples is 0", [](M& m) { m.clear_report(); }},
        {"report.num_examples is -5", [](M& m) { m.mutable_report()->set_num_examples(-5); }},
        {"report.local_steps", [](M& m) { m.mutable_report()->set_local_steps(-1); }},

@@ -58,7 +58,7 @@ TEST(CountPlanBytes, AreTheLengthsOfWhatTravels) {
   const PlanBytes bytes = *CountPlanBytes(plan, *PlanCodec::Make(plan));
   const std::string frame = *compression::EncodeFrame(*none, values, 1, {});
   EXPECT_EQ(bytes.model, static_cast<int64_t>(frame.size()));
-  Update update = SomeUpdate("none");
+  Update update = SomeUpdate("");
   update.report.num_examples = std::numeric_limits<int64_t>::max();
   update.report.local_steps = std::numeric_limits<int64_t>::max();
   update.report.peak_memory_bytes = std::numeric_limits<int64_t>::max();

@@ -79,6 +79,7 @@ TEST(ToYaml, PrintsEveryFieldInOrder) {
             "    learning_rate: 1\n"
             "    max_update_abs: 16\n"
             "    max_num_examples: 1000000\n"
+            "    momentum: 0.9\n"
             "  round:\n"
             "    cohort_size: 10\n"
             "    over_selection: 1\n"
