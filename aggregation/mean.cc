@@ -57,8 +57,10 @@ struct RotatedSums {
 
 class MeanSink final : public compression::UpdateSink {
  public:
-  MeanSink(absl::Span<int64_t> sums, RotatedSums& rotated, double scale, int64_t weight)
-      : sums_(sums), rotated_(rotated), scale_(scale), weight_(weight) {}
+  // Sums that were not needed so far are empty, else `count` of them.
+  MeanSink(std::vector<int64_t>& sums, int64_t count, RotatedSums& rotated, double scale,
+           int64_t weight)
+      : sums_(sums), count_(count), rotated_(rotated), scale_(scale), weight_(weight) {}
 
   bool TakesRotated() const override { return rotated_.taken; }
 
@@ -66,25 +68,19 @@ class MeanSink final : public compression::UpdateSink {
                   absl::Span<const float> values) override {
     TERN_CHECK(!rotated_.rotation.has_value() || *rotated_.rotation == rotation);
     rotated_.rotation = rotation;
-    rotated_.sums.resize(sums_.size());
-    TERN_CHECK(offset >= 0 && static_cast<size_t>(offset) <= sums_.size() &&
-               values.size() <= sums_.size() - static_cast<size_t>(offset));
-    AddRounded(values.data(), static_cast<int64_t>(values.size()),
-               std::ldexp(scale_, -kRotatedBits), weight_, rotated_.sums.data() + offset);
+    AddTo(rotated_.sums, offset, values, std::ldexp(scale_, -kRotatedBits));
   }
 
   void Add(int64_t offset, absl::Span<const float> values) override {
-    TERN_CHECK(offset >= 0 && static_cast<size_t>(offset) <= sums_.size() &&
-               values.size() <= sums_.size() - static_cast<size_t>(offset));
-    AddRounded(values.data(), static_cast<int64_t>(values.size()), scale_, weight_,
-               sums_.data() + offset);
+    AddTo(sums_, offset, values, scale_);
   }
 
   void AddSparse(absl::Span<const int32_t> indices, absl::Span<const float> values) override {
     if (indices.empty()) return;
     uint32_t largest = 0;  // of negative ones, too
     for (const int32_t index : indices) largest = std::max(largest, static_cast<uint32_t>(index));
-    TERN_CHECK(largest < sums_.size());
+    TERN_CHECK(int64_t{largest} < count_);
+    sums_.resize(static_cast<size_t>(count_));
     int64_t* const sums = sums_.data();
     const size_t count = indices.size();
     for (size_t i = 0; i < count; ++i) {
@@ -95,7 +91,16 @@ class MeanSink final : public compression::UpdateSink {
   }
 
  private:
-  const absl::Span<int64_t> sums_;
+  void AddTo(std::vector<int64_t>& sums, int64_t offset, absl::Span<const float> values,
+             double scale) const {
+    const auto size = static_cast<int64_t>(values.size());
+    TERN_CHECK(offset >= 0 && offset <= count_ && size <= count_ - offset);
+    sums.resize(static_cast<size_t>(count_));
+    AddRounded(values.data(), size, scale, weight_, sums.data() + offset);
+  }
+
+  std::vector<int64_t>& sums_;
+  const int64_t count_;
   RotatedSums& rotated_;
   const double scale_;
   const int64_t weight_;
@@ -137,7 +142,7 @@ class MeanAggregator final : public Aggregator {
   MeanAggregator(const AggregatorLimits& limits, int fraction_bits)
       : scale_(std::ldexp(1.0, fraction_bits)),
         max_total_weight_(limits.max_total_weight),
-        sums_(static_cast<size_t>(limits.count)) {
+        count_(limits.count) {
     rotated_.taken = fraction_bits - kRotatedBits >= kMinFractionBits;
   }
 
@@ -146,7 +151,7 @@ class MeanAggregator final : public Aggregator {
     TERN_CHECK(weight > 0);
     AddWeight({coordinates, weight});
     ++num_updates_;
-    MeanSink sink(absl::MakeSpan(sums_), rotated_, scale_, weight);
+    MeanSink sink(sums_, count_, rotated_, scale_, weight);
     if (coordinates == nullptr) {
       TERN_CHECK(update.context.count == count());
       update.decoder.DecodeInto(update.payload, update.context, sink);
@@ -161,10 +166,10 @@ class MeanAggregator final : public Aggregator {
     auto* const mean = dynamic_cast<MeanAggregator*>(&other);
     TERN_CHECK(mean != nullptr && mean != this);
     TERN_CHECK(mean->scale_ == scale_ && mean->max_total_weight_ == max_total_weight_ &&
-               mean->sums_.size() == sums_.size());
+               mean->count_ == count_);
     for (const SetWeight& added : mean->weights_) AddWeight(added);
     num_updates_ += mean->num_updates_;
-    for (size_t i = 0; i < sums_.size(); ++i) sums_[i] += mean->sums_[i];
+    AddSums(mean->sums_, sums_);
     MergeRotated(mean->rotated_);
     mean->Clear();
   }
@@ -196,7 +201,13 @@ class MeanAggregator final : public Aggregator {
   }
 
  private:
-  int64_t count() const { return static_cast<int64_t>(sums_.size()); }
+  int64_t count() const { return count_; }
+
+  // Each empty, or as long as the other.
+  static void AddSums(const std::vector<int64_t>& added, std::vector<int64_t>& sums) {
+    sums.resize(std::max(sums.size(), added.size()));
+    for (size_t i = 0; i < added.size(); ++i) sums[i] += added[i];
+  }
 
   void AddWeight(const SetWeight& added) {
     TERN_CHECK(added.weight <= max_total_weight_ - total_weight_);
@@ -213,13 +224,12 @@ class MeanAggregator final : public Aggregator {
     if (other.sums.empty()) return;
     TERN_CHECK(rotated_.sums.empty() || *rotated_.rotation == *other.rotation);
     rotated_.rotation = other.rotation;
-    rotated_.sums.resize(sums_.size());
-    for (size_t i = 0; i < sums_.size(); ++i) rotated_.sums[i] += other.sums[i];
+    AddSums(other.sums, rotated_.sums);
   }
 
   // The sum of the updates that were added before their inverse rotation.
   std::vector<float> RotatedBack() const {
-    std::vector<float> sum(sums_.size());
+    std::vector<float> sum(static_cast<size_t>(count_));
     if (rotated_.sums.empty()) return sum;
     const double scale = std::ldexp(scale_, -kRotatedBits);
     for (size_t i = 0; i < sum.size(); ++i) {
@@ -238,7 +248,8 @@ class MeanAggregator final : public Aggregator {
   void Divide(int64_t begin, int64_t end, int64_t weight, std::vector<float>& mean) const {
     const auto held = static_cast<double>(weight);
     for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
-      const double sum = static_cast<double>(sums_[i]) / scale_ + static_cast<double>(mean[i]);
+      const double plain = sums_.empty() ? 0.0 : static_cast<double>(sums_[i]) / scale_;
+      const double sum = plain + static_cast<double>(mean[i]);
       mean[i] = static_cast<float>(sum / held);
     }
   }
@@ -255,6 +266,7 @@ class MeanAggregator final : public Aggregator {
 
   const double scale_;  // 2^S
   const int64_t max_total_weight_;
+  const int64_t count_;  // coordinates
   std::vector<int64_t> sums_;
   RotatedSums rotated_;
   std::vector<SetWeight> weights_;  // each set once, in the order in which they came

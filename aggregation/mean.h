@@ -40,9 +40,10 @@ absl::StatusOr<int> MeanFractionBits(const AggregatorLimits& limits);
 // The aggregate is sum(weight * x) / sum(weight), over those that hold the coordinate. Its error is
 // at most 2^-(S + 1) before it is rounded to a float. Updates of stage `rotate` that hold all
 // coordinates are added up before their inverse rotation, to multiples of 2^-(S - 7), where S is 27
-// or more, and rotated back once, in Report. Memory: 8 bytes for each coordinate, 8 more once such
-// an update was added. Report takes time proportional to the coordinates plus, for each run of a
-// set, the number of sets. INVALID_ARGUMENT as MeanFractionBits.
+// or more, and rotated back once, in Report, in 32-bit floating point: their error is that of
+// 32-bit sums of 4096. Memory: 8 bytes for each coordinate of updates that are not rotated, 8 of
+// those that are. Report takes time proportional to the coordinates plus, for each run of a set,
+// the number of sets. INVALID_ARGUMENT as MeanFractionBits.
 absl::StatusOr<std::unique_ptr<Aggregator>> MakeMeanAggregator(const AggregatorLimits& limits);
 
 }  // namespace tern::aggregation

@@ -1,6 +1,8 @@
 #include "aggregation/server_optimizer.h"
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -10,13 +12,23 @@
 namespace tern::aggregation {
 namespace {
 
+absl::Status CheckFinite(absl::Span<const float> parameters) {
+  if (std::all_of(parameters.begin(), parameters.end(),
+                  [](float value) { return std::isfinite(value); })) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(
+      "the step makes parameters that are not finite; lower strategy.learning_rate");
+}
+
 class FedAvg final : public ServerOptimizer {
  public:
   explicit FedAvg(const ServerOptimizerOptions& options) : learning_rate_(options.learning_rate) {}
 
-  void Apply(absl::Span<float> parameters, absl::Span<const float> aggregate) override {
+  absl::Status Apply(absl::Span<float> parameters, absl::Span<const float> aggregate) override {
     TERN_CHECK(parameters.size() == aggregate.size());
     for (size_t i = 0; i < parameters.size(); ++i) parameters[i] += learning_rate_ * aggregate[i];
+    return CheckFinite(parameters);
   }
 
  private:
@@ -28,13 +40,17 @@ class FedAvgM final : public ServerOptimizer {
   explicit FedAvgM(const ServerOptimizerOptions& options)
       : learning_rate_(options.learning_rate), momentum_(options.momentum) {}
 
-  void Apply(absl::Span<float> parameters, absl::Span<const float> aggregate) override {
+  absl::Status Apply(absl::Span<float> parameters, absl::Span<const float> aggregate) override {
     TERN_CHECK(parameters.size() == aggregate.size());
-    velocity_.resize(parameters.size());
+    std::vector<float> velocity = velocity_;
+    velocity.resize(parameters.size());
     for (size_t i = 0; i < parameters.size(); ++i) {
-      velocity_[i] = momentum_ * velocity_[i] + aggregate[i];
-      parameters[i] += learning_rate_ * velocity_[i];
+      velocity[i] = momentum_ * velocity[i] + aggregate[i];
+      parameters[i] += learning_rate_ * velocity[i];
     }
+    const absl::Status status = CheckFinite(parameters);
+    if (status.ok()) velocity_ = std::move(velocity);
+    return status;
   }
 
  private:

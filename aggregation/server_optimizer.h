@@ -22,15 +22,15 @@ class ServerOptimizer {
  public:
   virtual ~ServerOptimizer() = default;
   // Changes `parameters` by the step for `aggregate`; both have the same length, the same in every
-  // call.
-  virtual void Apply(absl::Span<float> parameters, absl::Span<const float> aggregate) = 0;
+  // call. FAILED_PRECONDITION: a parameter would not be finite; then the optimizer is as before,
+  // and `parameters` are of no use.
+  virtual absl::Status Apply(absl::Span<float> parameters, absl::Span<const float> aggregate) = 0;
 };
 
 // The table of server optimizers by name:
 //
-//   fedavg   parameters += learning_rate * aggregate (McMahan et al. 2017, algorithm 1, in the
-//   delta
-//            form of Reddi et al. 2020)
+//   fedavg   parameters += learning_rate * aggregate (McMahan et al. 2017, algorithm 1, in the form
+//            of Reddi et al. 2020)
 //   fedavgm  velocity = momentum * velocity + aggregate, from 0 on;
 //            parameters += learning_rate * velocity (Hsu et al. 2019, "Measuring the effects of
 //            non-identical data distribution for federated visual classification")

@@ -15,6 +15,7 @@
 #include "client/grpc/grpc_transport.h"
 #include "client/session.h"
 #include "client/stop_signal.h"
+#include "compression/codec.h"
 #include "core/base/clock.h"
 #include "core/base/status_macros.h"
 #include "core/data/partition.h"
@@ -53,6 +54,16 @@ struct Arguments {
   int64_t give_up_after_s = 600;
   bool quiet = false;
 };
+
+// The stages of this build, where it lacks one that others have; empty: all.
+std::vector<std::string> DeclaredStages() {
+  if (compression::ParseCodec("none|zstd").ok()) return {};
+  std::vector<std::string> names;
+  for (const compression::StageInfo& stage : compression::ListStages()) {
+    names.push_back(stage.usage.substr(0, stage.usage.find_first_of("([")));
+  }
+  return names;
+}
 
 // What the device says of itself; the coordinator chooses a plan that fits.
 void AddDeviceOptions(CLI::App& app, Arguments& arguments) {
@@ -125,10 +136,9 @@ void AddOptions(CLI::App& app, Arguments& arguments) {
                          ->excludes(insecure)
                          ->needs(certificate);
   certificate->needs(key);
-  app.add_option(
-         "--state-dir", arguments.state_dir,
-         "Directory for what is kept between rounds (what sparse updates left out); made if "
-         "need be, one for each client. Default: in memory, lost when the program ends")
+  app.add_option("--state-dir", arguments.state_dir,
+                 "Directory for what is kept between rounds (what encoding left out); made if "
+                 "need be, one for each client. Default: in memory, lost when the program ends")
       ->type_name("DIR");
   AddDeviceOptions(app, arguments);
   app.add_option("--give-up-after", arguments.give_up_after_s,
@@ -248,6 +258,7 @@ int Main(int argc, char** argv) {
     return app.exit(error) == 0 ? kDone : kBadArguments;
   }
   Capabilities& capabilities = arguments.session.capabilities;
+  capabilities.codecs = DeclaredStages();
   capabilities.ram_bytes = arguments.ram_mb * 1024 * 1024 + arguments.ram_kb * 1024;
   capabilities.storage_bytes = arguments.storage_mb * 1024 * 1024;
   arguments.session.give_up_after = absl::Seconds(arguments.give_up_after_s);

@@ -182,7 +182,8 @@ Session::Progress Session::Train() {
   if (lease_.plan.error_feedback) {
     const absl::Status added = AddResidual(lease_, *parts_.state, parameters);
     if (!added.ok()) {
-      warning = absl::StrCat("; warning: error feedback starts again from zero: ", added.message());
+      warning =
+          absl::StrCat("; warning: the residual is not made up for, or not all: ", added.message());
     }
   }
   const absl::StatusOr<TrainReport> report =

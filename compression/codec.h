@@ -37,8 +37,8 @@ struct CodecSpec {
 
   // The canonical string: what ParseCodec accepts and gives back.
   std::string ToString() const;
-  // Whether what it decodes to is, in expectation, something else than the update, by more than
-  // rounding to 5 bits or more: error feedback is needed. For a spec that ParseCodec returned.
+  // Whether a stage is biased: drops coordinates, or rounds other than at random to fewer than 5
+  // bits, or by `ecsq`. For a spec that ParseCodec returned.
   bool NeedsErrorFeedback() const;
   bool operator==(const CodecSpec&) const = default;
 };

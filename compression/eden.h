@@ -16,8 +16,9 @@
 // Unbiased: the mean of what is decoded is the update, over rotations that are uniformly random
 // (Vargaftik et al. 2022). Those of `rotate` are not quite, but after its two steps the
 // difference is below what a test of ten thousand rotations shows, in blocks of 64 coordinates or
-// more; shorter ones, the end of an update, are off by more. With `ecsq(bits, unbiased)` a block in
-// which all symbols stand for 0 decodes to 0, which below about half a bit happens to short ones.
+// more; shorter ones, the end of an update, are off by more. Where all symbols
+// of `ecsq` would stand for 0, which happens to short blocks at low rates, the number of largest
+// magnitude, the first such, gets the one next to it on its side.
 //
 // Header: none. Parameters of a block: u16 S (block_scale.h); 0 if sigma is below 2^-100. How an
 // encoder computes:
@@ -30,7 +31,7 @@
 //             m - 1 - h where the sign bit of z is set
 //   ecsq      z times the 32-bit number nearest to 1 / (sigma step), in 32 bits, is rounded to the
 //             nearest integer, ties to even, and limited to the outermost cells
-//   S         in 64 bits from 32-bit centroids, then rounded to 32; 0 where <c, z> is 0. Then to
+//   S         in 64 bits from 32-bit centroids, then rounded to 32. Then to
 //             16: the unbiased one at random, with random.Next64(), the other one to nearest, ties
 //             to even. (To nearest it would be off by up to 2^-9 of it in every rotation alike:
 //             from one to another S varies by about 2^-bits / 50 of it, which above 3 bits is

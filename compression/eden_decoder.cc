@@ -41,16 +41,15 @@ class NormalDequantizer final : public Dequantizer {
       for (int64_t i = 0; i < symbols; ++i) values[i] = decoded[block.symbols[i]];
       return;
     }
-    std::array<int32_t, kMaxBlock> subset;
-    DrawSubset(key, block.first / kMaxBlock, block.count,
-               absl::MakeSpan(subset.data(), static_cast<size_t>(symbols)));
-    std::fill_n(values, block.count, 0.0f);
-    for (int64_t i = 0; i < symbols; ++i) {
-      values[subset[static_cast<size_t>(i)]] = decoded[block.symbols[i]];
+    SubsetBitmap kept;
+    DrawSubsetBitmap(key, block.first / kMaxBlock, block.count, symbols, kept);
+    const uint8_t* symbol = block.symbols;
+    for (int64_t i = 0; i < block.count; ++i) {
+      values[i] = IsInSubset(kept, i) ? decoded[*symbol++] : 0.0f;
     }
   }
 
-  bool Probabilities(const char* /*header*/, absl::Span<double> of) const override {
+  bool Probabilities(absl::Span<double> of) const override {
     FillProbabilities(code_, of);
     return true;
   }

@@ -80,16 +80,33 @@ TERN_SIMD_CLONES void ChooseByRounding(const float* __restrict values, float ste
   }
 }
 
-// Hands each kBlock of `values` to `f(values, start, count)`, zeros behind the last.
+// The numbers of a block that get symbols: all, or those of a subset.
+struct Numbers {
+  absl::Span<const float> values;
+  int64_t size;                        // how many there are
+  const SubsetBitmap* kept = nullptr;  // null: all
+};
+
+// Hands each kBlock of them to `f(numbers, start, count)`, zeros behind the last.
 template <typename F>
-void ForEachChunk(absl::Span<const float> values, F f) {
-  const auto count = static_cast<int64_t>(values.size());
-  const int64_t whole = count / kBlock * kBlock;
-  for (int64_t start = 0; start < whole; start += kBlock) f(values.data() + start, start, kBlock);
-  if (whole == count) return;
-  std::array<float, kBlock> last{};
-  std::copy(values.begin() + whole, values.end(), last.begin());
-  f(last.data(), whole, count - whole);
+void ForEachChunk(const Numbers& numbers, F f) {
+  const float* const values = numbers.values.data();
+  int64_t done = 0;
+  if (numbers.kept == nullptr) {
+    for (; numbers.size - done >= kBlock; done += kBlock) f(values + done, done, kBlock);
+  }
+  std::array<float, kBlock> chunk{};
+  int64_t filled = 0;
+  for (int64_t i = done; i < static_cast<int64_t>(numbers.values.size()); ++i) {
+    if (numbers.kept != nullptr && !IsInSubset(*numbers.kept, i)) continue;
+    chunk[static_cast<size_t>(filled++)] = values[i];
+    if (filled < kBlock) continue;
+    f(chunk.data(), done, kBlock);
+    done += kBlock;
+    filled = 0;
+    chunk.fill(0.0f);
+  }
+  if (filled > 0) f(chunk.data(), done, filled);
 }
 
 class NormalQuantizer final : public Quantizer {
@@ -100,14 +117,15 @@ class NormalQuantizer final : public Quantizer {
 
   absl::Status Quantize(const ValueBlock& block, const char* /*header*/, const RandomKey& key,
                         RandomStream& random, char* parameters, uint8_t* symbols) const override {
-    const auto values = absl::MakeConstSpan(block.values, static_cast<size_t>(block.count));
-    float scale = 0.0f;
-    const int64_t kept = code_.shape.Symbols(block.count);
-    if (kept == block.count) {
-      scale = Choose(values, 1.0, symbols);
-    } else {
-      scale = ChooseOfSubset(values, kept, block.first / kMaxBlock, key, symbols);
+    Numbers numbers{.values = {block.values, static_cast<size_t>(block.count)},
+                    .size = code_.shape.Symbols(block.count)};
+    SubsetBitmap kept;
+    if (numbers.size < block.count) {
+      DrawSubsetBitmap(key, block.first / kMaxBlock, block.count, numbers.size, kept);
+      numbers.kept = &kept;
     }
+    const double weight = static_cast<double>(block.count) / static_cast<double>(numbers.size);
+    const float scale = Choose(numbers, weight, symbols);
     // Neither subnormal nor near the largest float: sigma is at least 2^-100 and at most 2^106.
     const ScaleBits sent =
         code_.unbiased ? RoundScaleAtRandom(scale, random.Next64()) : RoundScaleToEven(scale);
@@ -115,37 +133,29 @@ class NormalQuantizer final : public Quantizer {
     return absl::OkStatus();
   }
 
-  bool Probabilities(const char* /*header*/, absl::Span<double> of) const override {
+  bool Probabilities(absl::Span<double> of) const override {
     FillProbabilities(code_, of);
     return true;
   }
 
  private:
-  float ChooseOfSubset(absl::Span<const float> values, int64_t size, int64_t stream,
-                       const RandomKey& key, uint8_t* symbols) const {
-    std::array<int32_t, kMaxBlock> subset;
-    std::array<float, kMaxBlock> kept;
-    const auto number = static_cast<size_t>(size);
-    DrawSubset(key, stream, static_cast<int64_t>(values.size()),
-               absl::MakeSpan(subset.data(), number));
-    for (size_t i = 0; i < number; ++i) kept[i] = values[static_cast<size_t>(subset[i])];
-    const double share = static_cast<double>(values.size()) / static_cast<double>(size);
-    return Choose(absl::MakeConstSpan(kept.data(), number), share, symbols);
-  }
-
   // Writes the symbols and returns the scale. Each number stands for `weight`.
-  float Choose(absl::Span<const float> values, double weight, uint8_t* symbols) const {
-    const double norm = SumOfSquares(values);
-    const auto sigma = static_cast<float>(std::sqrt(norm / static_cast<double>(values.size())));
+  float Choose(const Numbers& numbers, double weight, uint8_t* symbols) const {
+    Lanes products{};
+    ForEachChunk(numbers, [&](const float* chunk, int64_t, int64_t) {
+      AddProducts(chunk, chunk, products.data());
+    });
+    const double norm = Total(products);
+    const auto sigma = static_cast<float>(std::sqrt(norm / static_cast<double>(numbers.size)));
     if (!(sigma >= kSmallestSigma)) {
-      std::fill_n(symbols, values.size(), static_cast<uint8_t>(code_.book.alphabet / 2));
+      std::fill_n(symbols, numbers.size, static_cast<uint8_t>(code_.book.alphabet / 2));
       return 0.0f;
     }
-    Lanes products{};
+    products.fill(0.0);
     Lanes squares{};
     Cells cells;
     const Choice choice(code_.book, sigma);
-    ForEachChunk(values, [&](const float* chunk, int64_t start, int64_t count) {
+    ForEachChunk(numbers, [&](const float* chunk, int64_t start, int64_t count) {
       ChooseCells(chunk, choice, cells);
       std::fill(cells.centroids.begin() + count, cells.centroids.end(), 0.0f);
       AddProducts(cells.centroids.data(), chunk, products.data());
@@ -155,8 +165,27 @@ class NormalQuantizer final : public Quantizer {
       std::copy_n(cells.symbols.begin(), count, symbols + start);
     });
     const double product = Total(products);
-    if (product == 0.0) return 0.0f;
+    if (product == 0.0) return ChooseLargest(numbers, norm, weight, symbols);
     return static_cast<float>(code_.unbiased ? norm / product * weight : product / Total(squares));
+  }
+
+  // Where all symbols stand for 0: the number of largest magnitude gets one that does not.
+  float ChooseLargest(const Numbers& numbers, double norm, double weight, uint8_t* symbols) const {
+    int64_t at = 0;
+    float largest = 0.0f;
+    ForEachChunk(numbers, [&](const float* chunk, int64_t start, int64_t count) {
+      for (int64_t i = 0; i < count; ++i) {
+        if (std::abs(chunk[i]) <= std::abs(largest)) continue;
+        at = start + i;
+        largest = chunk[i];
+      }
+    });
+    const int zero = code_.book.alphabet / 2;
+    symbols[at] = static_cast<uint8_t>(largest < 0.0f ? zero - 1 : zero + 1);
+    const double centroid = centroids_[symbols[at]];
+    const double product = centroid * double{largest};
+    return static_cast<float>(code_.unbiased ? norm / product * weight
+                                             : product / (centroid * centroid));
   }
 
   // The codebook in units of the block.

@@ -17,7 +17,7 @@ namespace {
 
 constexpr absl::string_view kMagic = "TRN";
 constexpr uint8_t kFormatVersion = 2;
-constexpr absl::string_view kMagicOfVersion1 = "TERN";
+constexpr absl::string_view kBeginningOfVersion1("TERN\1\0\0\0", 8);
 constexpr size_t kChecksummedBytes = 12;  // of the header: all before the checksum itself
 
 // The header as docs/wire-format.md lists it, behind the magic.
@@ -47,7 +47,7 @@ absl::StatusOr<Header> ReadHeader(absl::string_view bytes) {
   ByteReader reader(bytes);
   TERN_ASSIGN_OR_RETURN(const absl::string_view magic, reader.ReadBytes(kMagic.size()));
   if (magic != kMagic) {
-    if (absl::StartsWith(bytes, kMagicOfVersion1)) return CheckFormatVersion(1);
+    if (absl::StartsWith(bytes, kBeginningOfVersion1)) return CheckFormatVersion(1);
     uint32_t shown;
     std::memcpy(&shown, bytes.data(), sizeof(shown));
     return absl::InvalidArgumentError(absl::StrFormat(

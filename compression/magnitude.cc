@@ -71,13 +71,6 @@ absl::Status CheckMagnitudes(absl::Span<const float> values, float limit, int64_
   return absl::OkStatus();
 }
 
-absl::Status CheckPayloadSize(int64_t payload_bytes, int64_t expected_bytes, int64_t count) {
-  if (payload_bytes == expected_bytes) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(
-      payload_bytes < expected_bytes ? "truncated" : "trailing bytes", ": payload of ",
-      payload_bytes, " bytes, expected ", expected_bytes, " for ", count, " coordinates"));
-}
-
 double SumOfMagnitudes(absl::Span<const float> values) { return Sum(values, AddMagnitudes); }
 
 double SumOfSquares(absl::Span<const float> values) { return Sum(values, AddSquares); }

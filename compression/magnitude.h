@@ -34,9 +34,6 @@ absl::Status CheckMagnitudes(absl::Span<const float> values, float limit, int64_
 double SumOfMagnitudes(absl::Span<const float> values);
 double SumOfSquares(absl::Span<const float> values);
 
-// DATA_LOSS, saying which, unless `payload_bytes` is what `count` coordinates take.
-absl::Status CheckPayloadSize(int64_t payload_bytes, int64_t expected_bytes, int64_t count);
-
 }  // namespace tern::compression
 
 #endif  // TERN_COMPRESSION_MAGNITUDE_H_

@@ -9,6 +9,7 @@
 
 #include "absl/types/span.h"
 #include "compression/codec.h"
+#include "core/base/check.h"
 #include "core/model/submodel.h"
 
 namespace tern::compression {
@@ -17,7 +18,10 @@ namespace tern::compression {
 class MappedSink final : public UpdateSink {
  public:
   // Both must outlive the sink.
-  MappedSink(const CoordinateSet& set, UpdateSink& full) : set_(set), full_(full) {}
+  MappedSink(const CoordinateSet& set, UpdateSink& full) : set_(set), full_(full) {
+    // Sparse indices have 31 bits; so do those of the largest layout.
+    TERN_CHECK(set.full_size <= int64_t{1} << 31);
+  }
 
   // Hands on one block for each run of the set that the block touches.
   void Add(int64_t offset, absl::Span<const float> values) override;

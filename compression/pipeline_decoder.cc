@@ -145,6 +145,10 @@ class PipelineDecoder final : public Decoder {
     parts.parameters = left.data() + shape.header_bytes;
     left.remove_prefix(static_cast<size_t>(before));
     TERN_RETURN_IF_ERROR(dequantizer_->CheckHeader(parts.header));
+    const absl::string_view header(parts.header, static_cast<size_t>(shape.header_bytes));
+    if (parts.kept == 0 && header.find_first_not_of('\0') != absl::string_view::npos) {
+      return absl::InvalidArgumentError("the header of no values is not 0");
+    }
     TERN_RETURN_IF_ERROR(TakeSymbols(payload, left, parts));
     TERN_RETURN_IF_ERROR(TakePositions(left, context, parts));
     return parts;
@@ -170,22 +174,22 @@ class PipelineDecoder final : public Decoder {
     std::array<double, 256> of;
     const absl::Span<double> probabilities(of.data(),
                                            static_cast<size_t>(layout_.shape().alphabet));
-    if (!dequantizer_->Probabilities(parts.header, probabilities)) {
+    if (!dequantizer_->Probabilities(probabilities)) {
       TERN_ASSIGN_OR_RETURN(const int64_t table_bytes, ReadTable(left, probabilities));
       left.remove_prefix(static_cast<size_t>(table_bytes));
     }
-    uint32_t length = 0;
+    size_t length = left.size();
     if (layout_.has_positions()) {
-      if (left.size() < sizeof(length)) {
-        return Truncated(payload, static_cast<int64_t>(payload.size() + sizeof(length)));
+      uint32_t said;
+      if (left.size() < sizeof(said)) {
+        return Truncated(payload, static_cast<int64_t>(payload.size() + sizeof(said)));
       }
-      std::memcpy(&length, left.data(), sizeof(length));
-      left.remove_prefix(sizeof(length));
-      if (left.size() < length) {
-        return Truncated(payload, static_cast<int64_t>(payload.size() - left.size()) + length);
+      std::memcpy(&said, left.data(), sizeof(said));
+      left.remove_prefix(sizeof(said));
+      if (left.size() < said) {
+        return Truncated(payload, static_cast<int64_t>(payload.size() - left.size()) + said);
       }
-    } else {
-      length = static_cast<uint32_t>(left.size());
+      length = said;
     }
     parts.rans.emplace(left.substr(0, length), layout_.JoinedSymbolBytes(parts.kept),
                        JoinedFrequencies(probabilities));

@@ -172,8 +172,7 @@ class PipelineEncoder final : public Encoder {
       }
     }
     if (layout_.symbols_by_rans() && count > 0) {
-      const std::string header_copy(header, static_cast<size_t>(shape.header_bytes));
-      WriteRans(header_copy, symbol_counts, scratch.joined, joined - scratch.joined, out);
+      WriteRans(symbol_counts, scratch.joined, joined - scratch.joined, out);
     }
     return absl::OkStatus();
   }
@@ -203,8 +202,10 @@ class PipelineEncoder final : public Encoder {
     const QuantizerShape& shape = layout_.shape();
     constexpr float kLargestRotated = 0x1p100f;
     const absl::Span<const float> checked(chunk.values, static_cast<size_t>(chunk.count));
-    TERN_RETURN_IF_ERROR(
-        CheckMagnitudes(checked, rotate_ ? kLargestRotated : kLargestFinite, chunk.first));
+    if (sparsifier_ == nullptr) {  // which has checked them
+      TERN_RETURN_IF_ERROR(
+          CheckMagnitudes(checked, rotate_ ? kLargestRotated : kLargestFinite, chunk.first));
+    }
     const float* values = chunk.values;
     if (rotate_) {
       std::copy(checked.begin(), checked.end(), rotated);
@@ -224,12 +225,12 @@ class PipelineEncoder final : public Encoder {
     return absl::OkStatus();
   }
 
-  void WriteRans(const std::string& header, const SymbolCounts& symbol_counts,
-                 const uint8_t* joined, int64_t count, ByteWriter& out) const {
+  void WriteRans(const SymbolCounts& symbol_counts, const uint8_t* joined, int64_t count,
+                 ByteWriter& out) const {
     const auto alphabet = static_cast<size_t>(layout_.shape().alphabet);
     std::array<double, 256> of;
     const absl::Span<double> probabilities(of.data(), alphabet);
-    if (!quantizer_->Probabilities(header.data(), probabilities)) {
+    if (!quantizer_->Probabilities(probabilities)) {
       const int64_t room = MaxTableBytes(layout_.shape().alphabet);
       char* const table = out.Extend(static_cast<size_t>(room));
       const int64_t used =

@@ -63,9 +63,7 @@ class Quantizer {
                                 RandomStream& random, char* parameters, uint8_t* symbols) const = 0;
   // Fills the probability of each symbol, `alphabet` of them, the same bits on every machine; false
   // where it is not known before (coders then count the symbols and send a table).
-  virtual bool Probabilities(const char* /*header*/, absl::Span<double> /*of*/) const {
-    return false;
-  }
+  virtual bool Probabilities(absl::Span<double> /*of*/) const { return false; }
 };
 
 // The bytes of a block; none of the pointers is aligned.
@@ -90,9 +88,7 @@ class Dequantizer {
   // Writes block.count values. For a block that Check accepted.
   virtual void Dequantize(const SymbolBlock& block, const RandomKey& key, float* values) const = 0;
   // The same as the quantizer's.
-  virtual bool Probabilities(const char* /*header*/, absl::Span<double> /*of*/) const {
-    return false;
-  }
+  virtual bool Probabilities(absl::Span<double> /*of*/) const { return false; }
 };
 
 }  // namespace tern::compression

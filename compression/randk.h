@@ -45,8 +45,7 @@ struct RandKStratum {
 
 // Select: INVALID_ARGUMENT also for a value that is too large to be multiplied.
 std::unique_ptr<Sparsifier> MakeRandKSparsifier(const StageSpec& stage);
-// Reads no bytes. Each Read draws again the strata that it looks at: it is quickest when it is
-// asked for whole ones.
+// Reads no bytes.
 std::unique_ptr<PositionReader> MakeRandKReader(const StageSpec& stage,
                                                 const CodecContext& context);
 

@@ -30,6 +30,10 @@ void DrawSubset(const RandomKey& key, int64_t stream, int64_t count, absl::Span<
 // Number i is in the subset where bit i mod 64 of word i / 64 is set.
 using SubsetBitmap = std::array<uint64_t, kMaxSubsetCount / 64>;
 
+inline bool IsInSubset(const SubsetBitmap& bitmap, int64_t number) {
+  return (bitmap[static_cast<size_t>(number / 64)] >> (number % 64) & 1) != 0;
+}
+
 // The same subset, of `size` numbers; writes the words of `count` bits, those behind it 0.
 void DrawSubsetBitmap(const RandomKey& key, int64_t stream, int64_t count, int64_t size,
                       SubsetBitmap& bitmap);

@@ -10,8 +10,6 @@
 namespace tern::compression {
 namespace {
 
-constexpr int64_t kParameterBytes = 1;
-
 // The parameters that the encoder tries: from RiceParameter less this to as much above it.
 constexpr int kReach = 2;
 constexpr size_t kCandidates = 2 * kReach + 1;
@@ -24,7 +22,7 @@ int LastCandidate(const PositionCounts& counts) {
 
 // Bytes of `kept` positions whose unary parts have `ones` in all.
 int64_t RiceBytes(int64_t kept, int parameter, int64_t ones) {
-  return kParameterBytes + (kept * (parameter + 1) + ones + 7) / 8;
+  return kRiceHeaderBytes + (kept * (parameter + 1) + ones + 7) / 8;
 }
 
 // Positions that are worked on at a time.
@@ -101,7 +99,7 @@ int RiceParameter(const PositionCounts& counts) {
 }
 
 int64_t MaxRiceBytes(const PositionCounts& counts) {
-  if (counts.kept == 0) return kParameterBytes;
+  if (counts.kept == 0) return kRiceHeaderBytes;
   int64_t bytes = std::numeric_limits<int64_t>::max();
   for (int r = FirstCandidate(counts); r <= LastCandidate(counts); ++r) {
     bytes = std::min(bytes, RiceBytes(counts.kept, r, (counts.count - counts.kept) >> r));
@@ -117,7 +115,7 @@ int64_t WriteRicePositions(absl::Span<const int32_t> indices, const PositionCoun
                            char* out) {
   const int parameter = indices.empty() ? 0 : BestParameter(indices, counts);
   *out = static_cast<char>(parameter);
-  BitWriter writer(out + kParameterBytes);
+  BitWriter writer(out + kRiceHeaderBytes);
   ForGaps(indices, [&](const Gaps& gaps, size_t size) {
     for (size_t i = 0; i < size; ++i) WriteGap(gaps[i], parameter, writer);
   });

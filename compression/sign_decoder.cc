@@ -59,9 +59,7 @@ class SignDequantizer final : public Dequantizer {
     }
   }
 
-  bool Probabilities(const char* /*header*/, absl::Span<double> of) const override {
-    return SignProbabilities(of);
-  }
+  bool Probabilities(absl::Span<double> of) const override { return SignProbabilities(of); }
 };
 
 }  // namespace

@@ -41,9 +41,7 @@ class SignQuantizer final : public Quantizer {
     return absl::OkStatus();
   }
 
-  bool Probabilities(const char* /*header*/, absl::Span<double> of) const override {
-    return SignProbabilities(of);
-  }
+  bool Probabilities(absl::Span<double> of) const override { return SignProbabilities(of); }
 };
 
 }  // namespace

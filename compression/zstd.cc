@@ -8,7 +8,7 @@ namespace tern::compression {
 
 std::string CheckZstdArguments(const StageSpec& stage) {
   if (stage.arguments.size() > 1 || !stage.option.empty()) {
-    return "has more than one argument, expected at most the level";
+    return "has other arguments than a level, expected a number or none";
   }
   if (stage.arguments.empty()) return "";
   const double level = stage.arguments[0];

@@ -1,6 +1,8 @@
 #define ZSTD_STATIC_LINKING_ONLY  // the size of a context
 #include <zstd.h>
 
+#include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -41,6 +43,10 @@ class ZstdDecoder final : public Decoder {
   // DATA_LOSS: not one whole frame, or one of more bytes than the layout allows.
   absl::StatusOr<std::string> Decompress(absl::string_view payload,
                                          const CodecContext& context) const {
+    // Nothing else is given to the library, which may also read frames of old versions.
+    uint32_t magic = 0;
+    std::memcpy(&magic, payload.data(), std::min(payload.size(), sizeof(magic)));
+    if (magic != ZSTD_MAGICNUMBER) return absl::DataLossError("zstd: not a frame");
     const size_t frame = ZSTD_findFrameCompressedSize(payload.data(), payload.size());
     if (ZSTD_isError(frame)) {
       return absl::DataLossError(absl::StrCat("zstd: ", ZSTD_getErrorName(frame)));

@@ -11,17 +11,8 @@
 namespace tern::server {
 namespace {
 
-// Room for everything in an update but its frame.
-constexpr int64_t kUpdateEnvelopeBytes = 64 * 1024;
-// Of the longest update.
-int64_t MaxFrameBytes(const std::vector<std::string>& codecs, int64_t count) {
-  int64_t longest = 0;
-  for (const std::string& codec : codecs) {
-    const auto encoder = compression::MakeEncoder(*compression::ParseCodec(codec));
-    longest = std::max(longest, encoder->MaxEncodedBytes({.count = count}));
-  }
-  return longest + compression::kFrameHeaderBytes;
-}
+// Room for the metrics in an update's report.
+constexpr int64_t kMetricsBytes = 64 * 1024;
 
 // Bounds what invented client ids can cost, at about 200 bytes each.
 constexpr size_t kMaxAvailable = 1'000'000;
@@ -47,7 +38,7 @@ Coordinator::Coordinator(Task task, Parts parts, Planner planner, const Paramete
     : task_(std::move(task)),
       parts_(std::move(parts)),
       planner_(std::move(planner)),
-      max_update_bytes_(MaxFrameBytes(task_.Codecs(), layout.size) + kUpdateEnvelopeBytes),
+      max_update_bytes_(planner_.MaxUpdateBytes() + kMetricsBytes),
       validator_(task_.Codecs(), {.max_abs_value = task_.max_update_abs,
                                   .max_num_examples = task_.max_num_examples}),
       accumulators_(task_.aggregator, task_.Limits(layout.size)),
@@ -147,7 +138,7 @@ Lease Coordinator::MakeLease(const Round& round, const Member& member) const {
                    .round = round.number(),
                    .submodel = leased.submodel,
                    .error_feedback = member.plan.error_feedback,
-                   .residual = task_.residual},
+                   .residual = member.plan.error_feedback ? task_.residual : ResidualOptions()},
           .model_version = leased.model->version,
           .base_hash = leased.model->hash,
           .model_bytes = static_cast<int64_t>(leased.model->frame.size()),

@@ -80,12 +80,7 @@ absl::StatusOr<std::shared_ptr<const Model>> Coordinator::NextModel(int64_t upda
   }
   TERN_ASSIGN_OR_RETURN(const std::vector<float> aggregate, accumulators_.Report());
   std::vector<float> parameters = model_->parameters;
-  optimizer_->Apply(absl::MakeSpan(parameters), aggregate);
-  if (!std::all_of(parameters.begin(), parameters.end(),
-                   [](float value) { return std::isfinite(value); })) {
-    return absl::FailedPreconditionError(
-        "the step makes parameters that are not finite; lower strategy.learning_rate");
-  }
+  TERN_RETURN_IF_ERROR(optimizer_->Apply(absl::MakeSpan(parameters), aggregate));
   return MakeModel(model_->version + 1, std::move(parameters));
 }
 

@@ -124,8 +124,17 @@ absl::StatusOr<Planner::Candidate> Planner::MakeCandidate(const Task& task,
   TERN_ASSIGN_OR_RETURN(const PlanBytes bytes, CountPlanBytes(plan, plan_codec));
   candidate.bytes_down = ChunkedBytes(bytes.model, /*with_lease_id=*/false);
   candidate.bytes_up = ChunkedBytes(bytes.update, /*with_lease_id=*/true);
+  candidate.update_bytes = bytes.update;
   candidate.state_bytes = bytes.residual;
   return candidate;
+}
+
+int64_t Planner::MaxUpdateBytes() const {
+  int64_t longest = 0;
+  for (const Candidate& candidate : candidates_) {
+    longest = std::max(longest, candidate.update_bytes);
+  }
+  return longest;
 }
 
 std::variant<PlanChoice, Refusal> Planner::Choose(const CheckInRequest& request) const {

@@ -60,6 +60,9 @@ class Planner {
   // the task and the request.
   std::variant<PlanChoice, Refusal> Choose(const CheckInRequest& request) const;
 
+  // Of the longest update of any plan, without metrics.
+  int64_t MaxUpdateBytes() const;
+
   // The part of the round's deadline that a plan may take: a member may come for its lease up to a
   // quarter of the deadline after the round opened.
   static constexpr double kShareOfDeadline = 0.75;
@@ -77,7 +80,8 @@ class Planner {
     std::vector<MemoryItem> largest_items;  // of that memory
     int64_t bytes_down = 0;                 // with chunks
     int64_t bytes_up = 0;
-    int64_t state_bytes = 0;  // on the device between rounds
+    int64_t update_bytes = 0;  // at most, without metrics
+    int64_t state_bytes = 0;   // on the device between rounds
     bool error_feedback = false;
   };
   // What the request says about the device, within bounds.

@@ -11,6 +11,7 @@
 #include "core/engine/trained_parameters.h"
 #include "core/model/parameter_layout.h"
 #include "core/model/submodel.h"
+#include "core/wire/plan_bytes.h"
 
 namespace tern::server {
 namespace {
@@ -80,17 +81,11 @@ absl::Status ValidateTrain(const Task& task, const ParameterLayout& layout) {
   return InField("train", ValidateTrainOptions(train));
 }
 
-absl::Status ValidateCodec(absl::string_view field, const std::string& text,
-                           int64_t num_parameters) {
-  const auto codec = compression::ParseCodec(text);
+absl::Status ValidateCodec(absl::string_view field, const std::string& text, const Task& task) {
+  const Plan plan = {.model = task.model, .train = task.train, .codec = text};
+  const auto codec = PlanCodec::Make(plan);
   TERN_RETURN_IF_ERROR(InField(field, codec.status()));
-  // An update is one message until it is cut into chunks, and a message is below 2 GiB.
-  constexpr int64_t kMaxUpdateBytes = (int64_t{1} << 31) - (int64_t{1} << 20);
-  const int64_t bytes =
-      compression::MakeEncoder(*codec)->MaxEncodedBytes({.count = num_parameters});
-  if (bytes <= kMaxUpdateBytes) return absl::OkStatus();
-  return FieldError(field, absl::StrCat(text, ", which makes updates of up to ", bytes, " bytes"),
-                    absl::StrCat("at most ", kMaxUpdateBytes));
+  return InField(field, CountPlanBytes(plan, *codec).status());
 }
 
 absl::Status ValidateWidths(const Task& task) {
@@ -147,7 +142,7 @@ absl::Status ValidateMemory(const Task& task) {
   return absl::OkStatus();
 }
 
-absl::Status ValidateAdapt(const Task& task, int64_t num_parameters) {
+absl::Status ValidateAdapt(const Task& task) {
   const AdaptOptions& adapt = task.adapt;
   TERN_RETURN_IF_ERROR(ValidateWidths(task));
   TERN_RETURN_IF_ERROR(
@@ -159,7 +154,7 @@ absl::Status ValidateAdapt(const Task& task, int64_t num_parameters) {
                       absl::StrCat("at most ", kMaxCodecs));
   }
   for (const std::string& codec : adapt.codecs) {
-    TERN_RETURN_IF_ERROR(ValidateCodec("adapt.codecs", codec, num_parameters));
+    TERN_RETURN_IF_ERROR(ValidateCodec("adapt.codecs", codec, task));
   }
   TERN_RETURN_IF_ERROR(ValidateMemory(task));
   const size_t codecs = task.Codecs().size();
@@ -181,6 +176,12 @@ int64_t Task::MaxSelected() const {
 std::vector<std::string> Task::Codecs() const {
   std::vector<std::string> codecs = {codec_up};
   codecs.insert(codecs.end(), adapt.codecs.begin(), adapt.codecs.end());
+  if (train.scope == UpdateScope()) return codecs;
+  for (std::string& codec : codecs) {
+    const auto spec = compression::ParseCodec(codec);
+    const bool has_mask = !spec.ok() || spec->stages[0].name == "mask";
+    if (!has_mask) codec = absl::StrCat("mask|", codec);
+  }
   return codecs;
 }
 
@@ -235,9 +236,9 @@ absl::Status ValidateTask(const Task& task) {
   TERN_RETURN_IF_ERROR(InField("model", layout.status()));
   TERN_RETURN_IF_ERROR(ValidateModel(task, layout->size));
   TERN_RETURN_IF_ERROR(ValidateTrain(task, *layout));
-  TERN_RETURN_IF_ERROR(ValidateCodec("codec.up", task.codec_up, layout->size));
+  TERN_RETURN_IF_ERROR(ValidateCodec("codec.up", task.codec_up, task));
   TERN_RETURN_IF_ERROR(InField("codec.residual", ValidateResidualOptions(task.residual)));
-  TERN_RETURN_IF_ERROR(ValidateAdapt(task, layout->size));
+  TERN_RETURN_IF_ERROR(ValidateAdapt(task));
   if (!(task.max_update_abs > 0.0f && task.max_update_abs <= 1e6f)) {
     return FieldError("strategy.max_update_abs", absl::StrCat(task.max_update_abs),
                       "a number above 0, at most 1e6");

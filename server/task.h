@@ -57,7 +57,8 @@ struct Task {
 
   // Clients selected for a round, at most: cohort_size times over_selection, rounded up.
   int64_t MaxSelected() const;
-  // codec_up and those of adapt.
+  // codec_up and those of adapt. Where a part of the model is trained, behind `mask`: some codecs
+  // would change what is not.
   std::vector<std::string> Codecs() const;
   // train.batch_size, and halves of it down to adapt.min_batch_size.
   std::vector<int64_t> BatchSizes() const;

@@ -138,7 +138,8 @@ double CodecMeasurement::times_smaller() const {
 
 std::optional<double> CodecMeasurement::distance_bits() const {
   if (nmse == 0.0) return std::nullopt;
-  return bits_per_parameter() + 0.5 * std::log2(nmse);
+  // Nothing needs to be sent for an error as large as the update.
+  return bits_per_parameter() + std::min(0.0, 0.5 * std::log2(nmse));
 }
 
 absl::StatusOr<CodecMeasurement> MeasureCodec(const compression::CodecSpec& spec,
@@ -162,7 +163,7 @@ std::vector<std::string> DefaultCodecs(absl::Span<const float> update) {
           "float16",
           "bfloat16",
           "quantize(8)",
-          "mask|quantize(8)|rans",
+          "quantize(8)|rans",
           "quantize(4)",
           "quantize(4, stochastic)|rans",
           "quantize(2)|zstd",

@@ -43,7 +43,7 @@ CLI::App* AddRun(CLI::App& app, tern::simulation::RunCommand& command) {
   run->add_option("--record-updates", command.record_updates,
                   "Keeps so many updates, from the first on, as they were before they were "
                   "encoded: updates/*.tern in the directory, for tern-sim codec")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(0, 1'000'000));
   run->footer(
       "Examples:\n"
       "  tern-sim run simulation/configs/quickstart.yaml\n"
@@ -81,9 +81,11 @@ std::string CodecHelp() {
   std::string help =
       "Columns: NMSE is the squared error over the squared norm. dR is how many bits per "
       "parameter\n"
-      "it takes beyond the limit of a Gaussian source at this NMSE, R + log2(NMSE)/2. GB/s of "
-      "32-bit\n"
-      "floats on one thread: encoding is of the whole frame, decoding is adding a validated update "
+      "it takes beyond the limit of a Gaussian source at this NMSE, R + log2(NMSE)/2, or R where\n"
+      "NMSE is above 1. An update is one tensor here, all of it trained: neither the floor of topk "
+      "nor\n"
+      "mask makes a difference. GB/s of 32-bit floats on one thread: encoding is of the whole "
+      "frame, decoding is adding a validated update "
       "to\n"
       "the sum of the coordinator's mean (rotated ones stay rotated until the round ends).\n\n"
       "Stages, joined by '|':\n";

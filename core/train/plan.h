@@ -57,7 +57,7 @@ struct Plan {
   uint64_t round = 0;          // from 1
   // Which coordinates of the full model `model` has: a Submodel's name; empty: all.
   std::string submodel;
-  // What encoding leaves out is kept on the device and added to its next update.
+  // What encoding leaves out is kept on the device, and its next training starts from it.
   bool error_feedback = false;
   ResidualOptions residual = {};
 

@@ -13,6 +13,7 @@
 namespace tern::aggregation {
 namespace {
 
+using ::tern::testing::IsOk;
 using ::tern::testing::StatusIs;
 using ::testing::ElementsAre;
 
@@ -21,9 +22,9 @@ constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
 TEST(FedAvg, LearningRateOne_AddsTheAggregate) {
   const auto optimizer = MakeServerOptimizer({}).value();
   std::vector<float> parameters = {1.0f, -2.0f, 0.1f};
-  optimizer->Apply(absl::MakeSpan(parameters), {0.5f, 0.25f, 0.2f});
+  ASSERT_THAT(optimizer->Apply(absl::MakeSpan(parameters), {0.5f, 0.25f, 0.2f}), IsOk());
   EXPECT_THAT(parameters, ElementsAre(1.5f, -1.75f, 0.1f + 0.2f));
-  optimizer->Apply(absl::MakeSpan(parameters), {0.0f, 0.0f, 0.0f});
+  ASSERT_THAT(optimizer->Apply(absl::MakeSpan(parameters), {0.0f, 0.0f, 0.0f}), IsOk());
   EXPECT_THAT(parameters, ElementsAre(1.5f, -1.75f, 0.1f + 0.2f));
 }
 
@@ -37,7 +38,7 @@ TEST(FedAvg, AnyLearningRate_RoundsProductThenSum) {
   for (float& value : parameters) value = random.NextFloat() - 0.5f;
   for (float& value : aggregate) value = 0.1f * random.NextFloat() - 0.05f;
   const std::vector<float> before = parameters;
-  optimizer->Apply(absl::MakeSpan(parameters), aggregate);
+  ASSERT_THAT(optimizer->Apply(absl::MakeSpan(parameters), aggregate), IsOk());
   int would_differ_fused = 0;
   for (size_t i = 0; i < parameters.size(); ++i) {
     const volatile float product = learning_rate * aggregate[i];
@@ -51,12 +52,23 @@ TEST(FedAvgM, KeepsAVelocity) {
   const auto optimizer =
       MakeServerOptimizer({.name = "fedavgm", .learning_rate = 2.0f, .momentum = 0.5f}).value();
   std::vector<float> parameters = {1.0f, 0.0f};
-  optimizer->Apply(absl::MakeSpan(parameters), {1.0f, -1.0f});  // velocity 1, -1
+  ASSERT_THAT(optimizer->Apply(absl::MakeSpan(parameters), {1.0f, -1.0f}),
+              IsOk());  // velocity 1, -1
   EXPECT_THAT(parameters, ::testing::ElementsAre(3.0f, -2.0f));
-  optimizer->Apply(absl::MakeSpan(parameters), {0.0f, 1.0f});  // 0.5, 0.5
+  ASSERT_THAT(optimizer->Apply(absl::MakeSpan(parameters), {0.0f, 1.0f}), IsOk());  // 0.5, 0.5
   EXPECT_THAT(parameters, ::testing::ElementsAre(4.0f, -1.0f));
-  optimizer->Apply(absl::MakeSpan(parameters), {1.0f, 0.0f});  // 1.25, 0.25
+  ASSERT_THAT(optimizer->Apply(absl::MakeSpan(parameters), {1.0f, 0.0f}), IsOk());  // 1.25, 0.25
   EXPECT_THAT(parameters, ::testing::ElementsAre(6.5f, -0.5f));
+}
+
+TEST(FedAvgM, StepThatIsNotFinite_LeavesTheVelocityAsItWas) {
+  const auto optimizer = MakeServerOptimizer({.name = "fedavgm", .momentum = 0.5f}).value();
+  std::vector<float> parameters = {3e38f};
+  EXPECT_THAT(optimizer->Apply(absl::MakeSpan(parameters), {3e38f}),
+              StatusIs(absl::StatusCode::kFailedPrecondition, "not finite"));
+  parameters = {1.0f};
+  ASSERT_THAT(optimizer->Apply(absl::MakeSpan(parameters), {0.0f}), IsOk());
+  EXPECT_EQ(parameters[0], 1.0f);
 }
 
 TEST(MakeServerOptimizer, MomentumOutOfRange_IsInvalidArgument) {
@@ -82,7 +94,7 @@ TEST(MakeServerOptimizer, UnknownName_ListsTheNames) {
 TEST(FedAvgDeathTest, LengthsThatDiffer_AreABugOfTheCaller) {
   const auto optimizer = MakeServerOptimizer({}).value();
   std::vector<float> parameters(3);
-  EXPECT_DEATH(optimizer->Apply(absl::MakeSpan(parameters), {1.0f}), "check failed");
+  EXPECT_DEATH((void)optimizer->Apply(absl::MakeSpan(parameters), {1.0f}), "check failed");
 }
 
 }  // namespace

@@ -107,8 +107,8 @@ void BM_Encode(benchmark::State& state) {
   Report(state, fixture);
 }
 
-// What a device with error feedback does at the end of a round: the residual is added, the sum
-// encoded, and what was sent taken from it. As many bytes of a residual that lies in memory.
+// Encoding with error feedback: a residual that lies in memory is added, the sum encoded, and what
+// was sent taken from it.
 void BM_ErrorFeedback(benchmark::State& state) {
   const Fixture fixture(state);
   std::vector<float> residual(fixture.values.size());

@@ -32,6 +32,10 @@ def measure_codecs(codecs, *arguments):
         return {each["codec"]: each for each in json.loads(file.read_text())["codecs"]}
 
 
+def name_of(codec):
+    return codec.replace("|", "_").replace("(", "_").replace(")", "")
+
+
 def entropy(probabilities):
     return -sum(p * math.log2(p) for p in probabilities if p > 0)
 
@@ -46,7 +50,7 @@ def normal_cells(centroids):
 
 @measures("compression")
 def bytes_against_entropy(quick):
-    """Whole messages, less 24 bytes, over the entropy of what they say; 2^20 Gaussian values."""
+    """Whole frames, less 24 bytes, over the entropy of what they say; 2^20 Gaussian values."""
     count = 1 << 20
     limits = {}
     for fraction, coder in ((0.001, "rice"), (0.01, "rice"), (0.1, "rans")):
@@ -57,14 +61,13 @@ def bytes_against_entropy(quick):
     for bits, centroids in CENTROIDS.items():
         limits[f"rotate|eden({bits})|rans"] = count * entropy(normal_cells(centroids))
     for codec, measured in measure_codecs(limits).items():
-        name = codec.replace("|", "_").replace("(", "_").replace(")", "")
-        yield Figure(f"bytes_over_entropy_{name}",
+        yield Figure(f"bytes_over_entropy_{name_of(codec)}",
                      (measured["frame_bytes"] - 24) / (limits[codec] / 8), "ratio", "<= 1.01")
 
 
 @measures("compression")
 def four_bits(quick):
-    """quantize(4): the whole message of mcmahan_cnn against 32-bit floats."""
+    """quantize(4): the whole frame of mcmahan_cnn against 32-bit floats."""
     measured = measure_codecs(["quantize(4)"], "--count", str(MCMAHAN))["quantize(4)"]
     yield Figure("quantize_4_of_float32", 100 * measured["frame_bytes"] / (4 * MCMAHAN), "%",
                  "<= 12.7")
@@ -75,10 +78,11 @@ def rate_distortion(quick):
     """Distance to the Gaussian limit, and EDEN's unbiased error, on 2^20 Gaussian values."""
     codecs = {f"rotate|ecsq({rate:g})|rans": goal for rate, goal in RATES.items()}
     for codec, measured in measure_codecs(codecs).items():
-        yield Figure(f"distance_{codec.split('|')[1]}", measured["distance_bits"], "bits",
+        yield Figure(f"distance_{name_of(codec)}", measured["distance_bits"], "bits",
                      f"<= {codecs[codec]}")
+    unbiased = measure_codecs([f"rotate|eden({bits})" for bits in UNBIASED_ERRORS])
     for bits, expected in UNBIASED_ERRORS.items():
-        measured = measure_codecs([f"rotate|eden({bits})"])[f"rotate|eden({bits})"]["nmse"]
+        measured = unbiased[f"rotate|eden({bits})"]["nmse"]
         yield Figure(f"vnmse_eden_{bits}", measured, "ratio")
         yield Figure(f"vnmse_eden_{bits}_off", 100 * abs(measured / expected - 1), "%", "<= 2")
 
@@ -96,8 +100,7 @@ def recorded_update(quick):
         codecs = [*(f"rotate|ecsq({rate:g})|rans" for rate in RATES),
                   *(f"rotate|eden({bits})" for bits in UNBIASED_ERRORS), SPARSE]
         for codec, measured in measure_codecs(codecs, "--update", update).items():
-            name = codec.split("|")[1] if codec != SPARSE else "topk_0.01_ternary_rice"
-            yield Figure(f"recorded_distance_{name}", measured["distance_bits"], "bits")
+            yield Figure(f"recorded_distance_{name_of(codec)}", measured["distance_bits"], "bits")
 
 
 def of_codec(found, benchmark, codec, count):

@@ -223,7 +223,7 @@ TEST_F(SessionErrorFeedbackTest, ADamagedResidual_IsAWarningAndStartsFromZero) {
   ASSERT_THAT(state_.Read(kResidualName, 0, absl::MakeSpan(stored)), IsOk());
   stored[70] ^= 1;
   ASSERT_THAT(state_.Write(kResidualName, stored), IsOk());
-  EXPECT_THAT(StepToSubmit(session).message, HasSubstr("warning: error feedback starts again"));
+  EXPECT_THAT(StepToSubmit(session).message, HasSubstr("warning: the residual is not made up for"));
   session.Step();
   EXPECT_THAT(coordinator_.LastCoordinates(), ElementsAre(0, -4, 0, 0, 3, 0));
 }

@@ -49,6 +49,7 @@ inline constexpr absl::string_view kAllCodecs[] = {
     "rotate|eden(4)|rans",
     "rotate|eden(0.3)",
     "rotate|ecsq(2)|rans",
+    "rotate|ecsq(0.7, unbiased)|rans",
     "rotate|quantize(4)|rans",
     "mask|quantize(8)",
     "mask|topk(0.1)|ternary|rice",

@@ -118,8 +118,8 @@ TEST(Eden, Probabilities_AreThoseOfTheSymbolsOnBothSides) {
     const auto alphabet = static_cast<size_t>(quantizer->shape().alphabet);
     std::vector<double> probabilities(alphabet);
     std::vector<double> others(alphabet);
-    ASSERT_TRUE(quantizer->Probabilities(nullptr, absl::MakeSpan(probabilities)));
-    ASSERT_TRUE(DequantizerOf(spec)->Probabilities(nullptr, absl::MakeSpan(others)));
+    ASSERT_TRUE(quantizer->Probabilities(absl::MakeSpan(probabilities)));
+    ASSERT_TRUE(DequantizerOf(spec)->Probabilities(absl::MakeSpan(others)));
     EXPECT_EQ(probabilities, others);
     std::vector<double> frequencies(alphabet);
     double total = 0.0;

@@ -88,8 +88,14 @@ Coded QuantizeByDefinition(const StageSpec& spec, absl::Span<const float> values
     coded.symbols.push_back(SymbolByDefinition(book, sigma, z));
     centroids.push_back(static_cast<float>(book.centroids[coded.symbols.back()]));
   }
+  if (std::all_of(centroids.begin(), centroids.end(), [](float c) { return c == 0.0f; })) {
+    const auto less = [](float a, float b) { return std::abs(a) < std::abs(b); };
+    const auto at = std::max_element(kept.begin(), kept.end(), less) - kept.begin();
+    const auto i = static_cast<size_t>(at);
+    coded.symbols[i] = static_cast<uint8_t>(coded.symbols[i] + (kept[i] < 0.0f ? -1 : 1));
+    centroids[i] = static_cast<float>(book.centroids[coded.symbols[i]]);
+  }
   const double product = LaneSum(centroids, kept);
-  if (product == 0.0) return coded;
   const bool unbiased = eden ? spec.option != "mse" : spec.option == "unbiased";
   const double weight = static_cast<double>(values.size()) / static_cast<double>(kept.size());
   const double scale = unbiased ? norm / product * weight : product / LaneSum(centroids, centroids);
@@ -317,6 +323,21 @@ TEST(Eden, Arguments_AreChecked) {
     EXPECT_THAT(CheckEcsqArguments(Ecsq(bits)), HasSubstr("expected 0.1 to 6"));
   }
   EXPECT_THAT(CheckEcsqArguments(Ecsq(2, "mse")), HasSubstr("option is 'mse', expected unbiased"));
+}
+
+// Its root mean square is its magnitude, which is less than half a step at low rates.
+TEST(Ecsq, BlockOfOneNumber_IsSentAtAnyRate) {
+  for (const double rate : {0.1, 0.5, 1.0, 2.0, 4.0}) {
+    for (const char* option : {"", "unbiased"}) {
+      for (const float value : {0.01f, -3.0f}) {
+        const StageSpec spec = {.name = "ecsq", .arguments = {rate}, .option = option};
+        const Coded coded = Quantize(*QuantizerOf(spec), {value}, {.seed = 1});
+        const std::vector<float> decoded =
+            Dequantize(*DequantizerOf(spec), coded, 1, {.seed = 1}, 0);
+        EXPECT_NEAR(decoded[0], value, 0.01f * std::abs(value)) << rate;
+      }
+    }
+  }
 }
 
 }  // namespace

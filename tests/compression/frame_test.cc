@@ -81,7 +81,7 @@ TEST_P(FrameTest, EveryFieldOfTheHeader_IsChecked) {
               StatusIs(kInvalid, "frame: begins with 0x024e5258, expected \"TRN\" and a version"));
   EXPECT_THAT(Read(Patched(bytes, 3, uint8_t{3}), 300),
               StatusIs(kInvalid, "frame: format version is 3, expected 2"));
-  EXPECT_THAT(Read("TERN" + bytes.substr(4), 300),
+  EXPECT_THAT(Read(std::string("TERN\1\0\0\0", 8) + bytes.substr(8), 300),
               StatusIs(kInvalid, "frame: format version is 1, expected 2; update the older"));
   EXPECT_THAT(Read(Patched(bytes, 8, uint32_t{299}), 300),
               StatusIs(kInvalid, "frame: count is 299 coordinates, expected the model's 300"));

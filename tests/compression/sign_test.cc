@@ -100,12 +100,10 @@ TEST(SignCheck, BadMean_IsRefused) {
 
 TEST(SignProbabilities, AreOneHalf) {
   std::vector<double> probabilities(2);
-  EXPECT_TRUE(
-      MakeSignQuantizer({.name = "sign"})->Probabilities(nullptr, absl::MakeSpan(probabilities)));
+  EXPECT_TRUE(MakeSignQuantizer({.name = "sign"})->Probabilities(absl::MakeSpan(probabilities)));
   EXPECT_THAT(probabilities, ElementsAre(0.5, 0.5));
   probabilities = {0.0, 0.0};
-  EXPECT_TRUE(
-      MakeSignDequantizer({.name = "sign"})->Probabilities(nullptr, absl::MakeSpan(probabilities)));
+  EXPECT_TRUE(MakeSignDequantizer({.name = "sign"})->Probabilities(absl::MakeSpan(probabilities)));
   EXPECT_THAT(probabilities, ElementsAre(0.5, 0.5));
 }
 

@@ -471,10 +471,13 @@ class Normal:
         if sigma >= 2.0**-100:
             symbols = self.cells(z, sigma)
             c = [self.centroids[q] for q in symbols]
+            if not any(c):
+                at = max(range(n), key=lambda i: abs(z[i]))
+                symbols[at] += -1 if z[at] < 0 else 1
+                c = [self.centroids[q] for q in symbols]
             product = lane_sum(a * b for a, b in zip(c, z))
-            if product != 0:
-                square = lane_sum(v * v for v in c)
-                scale = f32((norm / product) * (len(x) / n) if self.unbiased else product / square)
+            square = lane_sum(v * v for v in c)
+            scale = f32((norm / product) * (len(x) / n) if self.unbiased else product / square)
         scale_bits = scale_to_even(scale) >> 15
         if self.unbiased:
             scale_bits = bits_of(scale) + (self.random.next_key() & 0x7FFF) >> 15

@@ -11,6 +11,7 @@
 #include "compression/frame.h"
 #include "core/model/zoo.h"
 #include "core/wire/chunks.h"
+#include "core/wire/plan_bytes.h"
 #include "core/wire/serialize.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -145,7 +146,16 @@ TEST(Planner, BatchBelowTheMicroBatch_IsTrainedAtOnce) {
   EXPECT_THAT(ValidateTrainOptions(smallest.train), IsOk());
 }
 
-TEST(Planner, ErrorFeedback_IsForCodecsThatLeaveCoordinatesOut) {
+// Floors of topk are of each tensor: more than of all coordinates at once.
+TEST(Planner, MaxUpdateBytes_IsOfTheLongestCodec) {
+  Task task = {.model = *ZooModel("mlp_200_200"), .codec_up = "topk(0.001, 40000)|rans"};
+  task.adapt.codecs = {"topk(0.001)"};
+  const Plan plan = {.model = task.model, .codec = task.codec_up};
+  EXPECT_EQ(Planner::Create(task)->MaxUpdateBytes(),
+            CountPlanBytes(plan, *PlanCodec::Make(plan))->update);
+}
+
+TEST(Planner, ErrorFeedback_IsForBiasedCodecs) {
   Task task = PlainTask();
   EXPECT_FALSE(PlanFor(task, DeviceWith({})).error_feedback);
   task.codec_up = "topk(0.1)";

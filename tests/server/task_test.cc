@@ -187,6 +187,15 @@ TEST(Task, Codecs_BeginWithTheFirstChoice) {
   EXPECT_THAT(task.Codecs(), ElementsAre("quantize(8)", "topk(0.1)", "none"));
 }
 
+// Codecs such as `sign` would change what is frozen.
+TEST(Task, Codecs_OfAPartOfTheModel_SendThatPartAlone) {
+  Task task = GoodTask();
+  task.codec_up = "sign";
+  task.adapt.codecs = {"mask|none"};
+  task.train.scope.last_layers = 1;
+  EXPECT_THAT(task.Codecs(), ElementsAre("mask|sign", "mask|none"));
+}
+
 INSTANTIATE_TEST_SUITE_P(Fields, ValidateTaskTest, ::testing::ValuesIn(BadFields()));
 
 }  // namespace

