@@ -98,11 +98,12 @@ TEST_P(EveryCodecAndModel, ReportedPeak_IsThePrediction) {
 INSTANTIATE_TEST_SUITE_P(
     Plans, EveryCodecAndModel,
     ::testing::Combine(::testing::ValuesIn(ZooModelNames()),
-                       ::testing::Values("none", "quantize(8)", "topk(0.01)", "topk(1)")),
+                       ::testing::Values("none", "quantize(8)", "topk(0.01)", "topk(1)",
+                                         "rotate|eden(2)|rans", "threshold(0.01)|rice")),
     [](const auto& param_info) {
       return absl::StrReplaceAll(
           absl::StrCat(std::get<0>(param_info.param), "_", std::get<1>(param_info.param)),
-          {{"(", "_"}, {")", ""}, {".", "_"}});
+          {{"(", "_"}, {")", ""}, {".", "_"}, {"|", "_"}});
     });
 
 class EveryTrainingOption : public ::testing::TestWithParam<TrainOptions> {};
@@ -187,9 +188,13 @@ TEST_P(Heap, PeakOfALease_IsThePrediction) {
   EXPECT_EQ(device.coordinator.LastUpdate().report.peak_memory_bytes, predicted);
 }
 
-INSTANTIATE_TEST_SUITE_P(Codecs, Heap, ::testing::Values("none", "quantize(8)", "topk(0.01)"),
+INSTANTIATE_TEST_SUITE_P(Codecs, Heap,
+                         ::testing::Values("none", "quantize(8)", "topk(0.01)",
+                                           "topk(0.01)|ternary|rice", "rotate|eden(2, mse)|rans"),
                          [](const auto& param_info) {
-                           return param_info.param.substr(0, param_info.param.find('('));
+                           return absl::StrReplaceAll(
+                               param_info.param,
+                               {{"(", "_"}, {")", ""}, {".", "_"}, {", ", "_"}, {"|", "_"}});
                          });
 
 // No more than the larger of the two while one follows the other, and the new one's after that.
