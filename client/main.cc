@@ -15,7 +15,6 @@
 #include "client/grpc/grpc_transport.h"
 #include "client/session.h"
 #include "client/stop_signal.h"
-#include "compression/codec.h"
 #include "core/base/clock.h"
 #include "core/base/status_macros.h"
 #include "core/data/partition.h"
@@ -54,16 +53,6 @@ struct Arguments {
   int64_t give_up_after_s = 600;
   bool quiet = false;
 };
-
-// The stages of this build, where it lacks one that others have; empty: all.
-std::vector<std::string> DeclaredStages() {
-  if (compression::ParseCodec("none|zstd").ok()) return {};
-  std::vector<std::string> names;
-  for (const compression::StageInfo& stage : compression::ListStages()) {
-    names.push_back(stage.usage.substr(0, stage.usage.find_first_of("([")));
-  }
-  return names;
-}
 
 // What the device says of itself; the coordinator chooses a plan that fits.
 void AddDeviceOptions(CLI::App& app, Arguments& arguments) {
@@ -258,7 +247,6 @@ int Main(int argc, char** argv) {
     return app.exit(error) == 0 ? kDone : kBadArguments;
   }
   Capabilities& capabilities = arguments.session.capabilities;
-  capabilities.codecs = DeclaredStages();
   capabilities.ram_bytes = arguments.ram_mb * 1024 * 1024 + arguments.ram_kb * 1024;
   capabilities.storage_bytes = arguments.storage_mb * 1024 * 1024;
   arguments.session.give_up_after = absl::Seconds(arguments.give_up_after_s);

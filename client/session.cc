@@ -59,7 +59,10 @@ bool MayPass(const absl::Status& status) {
 }  // namespace
 
 Session::Session(SessionOptions options, Parts parts)
-    : options_(std::move(options)), parts_(parts), client_hash_(HashClientId(options_.client_id)) {}
+    : options_(std::move(options)), parts_(parts), client_hash_(HashClientId(options_.client_id)) {
+  Capabilities& capabilities = options_.capabilities;
+  if (capabilities.codecs.empty()) capabilities.codecs = compression::StagesToDeclare();
+}
 
 Session::Progress Session::Step() {
   const bool has_lease =

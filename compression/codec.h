@@ -53,6 +53,8 @@ struct StageInfo {
   std::string description;  // one line
 };
 std::vector<StageInfo> ListStages();
+// The names of the stages that there are, for a build that lacks some; empty: it has all.
+std::vector<std::string> StagesToDeclare();
 
 // What sender and receiver both know of an update, whatever its bytes say. Views: what they show
 // must outlive the call.

@@ -161,6 +161,16 @@ std::string Misfit(const Pipeline& pipeline) {
 
 absl::Span<const StageEntry> Stages() { return kStages; }
 
+std::vector<std::string> StagesToDeclare() {
+#ifdef TERN_WITH_ZSTD
+  return {};
+#else
+  std::vector<std::string> names;
+  for (const StageEntry& entry : kStages) names.emplace_back(entry.name);
+  return names;
+#endif
+}
+
 const StageEntry* FindStage(absl::string_view name) {
   for (const StageEntry& entry : kStages) {
     if (entry.name == name) return &entry;
