@@ -1,28 +1,44 @@
-// The weighted mean in exact integer arithmetic.
+// Rules whose aggregate is a weighted mean, so that each update is consumed as it comes. All four
+// are sums in exact integer arithmetic (weighted_sums.h), with a factor and a statistic of each
+// update x of weight w; the step is
 //
-// Each coordinate x of an update is rounded once, to the nearest multiple of 2^-S; what is summed
-// is the integer weight * round(x * 2^S), in 64 bits. Integer addition is associative, so neither
-// the order of the updates nor how they are spread over aggregators can be seen in the result.
+//   multiplier * sum(w * factor * x) / sum(w)
 //
-// S, the bits of the fraction, is chosen once from the limits: with bits(n) the binary digits of n,
+// for each coordinate over the updates that hold it, where the multiplier depends on
+// s = sum(w * statistic) / sum(w) over all updates:
 //
-//   bits(ceil(max_update_abs)) + S + bits(max_total_weight) <= 63        (1)
-//   bits(ceil(max_update_abs)) + S <= 51                                 (2)
-//   20 <= S <= 40
+//   rule       w       factor                      statistic                         multiplier
+//   mean       weight  1                           |x|^2 if it is measured, else 0   1
+//   norm_clip  weight  min(1, clip_norm / |x|)     0                                 1
+//   fednova    weight  1 / a                       a                                 s
+//   qfedavg    1       F^q                         F^q + q F^(q-1) L |x|^2           1 / s
 //
-// Updates of submodels hold some coordinates only: the aggregate of a coordinate is the sum over
-// the updates that hold it, divided by their weight (Diao et al. 2021, HeteroFL, section 3), and 0
-// where no update holds it. Weights are summed for each distinct coordinate set, not for each
-// coordinate; they are integers too.
+// mean       FedAvg (McMahan et al. 2017, algorithm 1). s is Aggregate::mean_squared_norm, of the
+//            coordinates that the updates hold.
+// norm_clip  as mean, of updates scaled down to clip_norm; |x| is the norm of the coordinates that
+//            the update holds. Shorter updates stay bit for bit as they are.
+// fednova    Wang et al. 2020, "Tackling the objective inconsistency problem in heterogeneous
+//            federated optimization": updates are divided by their steps a = |a_i|_1 and the mean
+//            is multiplied by the mean number of steps, tau_eff = sum(w a) / sum(w), of all updates
+//            whatever they hold. The authors' code (JYWa/FedNova) takes the mean of the plain
+//            numbers of steps where there is a proximal term; FedLab's "weighted_scale" multiplies
+//            by clients / cohort besides.
+// qfedavg    Li et al. 2020, "Fair resource allocation in federated learning", algorithm 2, with
+//            F = start_loss + 1e-10, L = 1 / client_learning_rate and q = fairness: there
+//            Delta = F^q L (w - w_k) = -F^q L x, h = q F^(q-1) L^2 |x|^2 + L F^q and
+//            w -= sum(Delta) / sum(h), from which L is cancelled here. UpdateFacts::weight has no
+//            part in it. F is the loss of the round's model on the client's examples, as in the
+//            authors' code (litian96/fair_flearn); Flower's old API takes one loss for all clients.
 //
-// No sum overflows: |x| <= A = ceil(max_update_abs), an integer, so |round(x * 2^S)| <= A * 2^S,
-// and a sum over weights of total at most W has magnitude at most
-// W * A * 2^S <= (2^bits(W) - 1) * (2^bits(A) - 1) * 2^S < 2^63 by (1). By (2) the rounded values
-// stay below 2^51, where rounding is one addition; see mean.cc. W bounds the weight of all updates,
-// whatever they hold, so that each coordinate's is within it.
+// Bounds: a of fednova is 1 to kMaxStepsNorm, so that a factor is at most 1. F^q of qfedavg is at
+// most kMaxFairFactor: a larger loss counts as kMaxFairFactor^(1/q), so that what a client says of
+// its loss cannot outweigh the others by more. F^q x is rounded to a multiple of 2^-S, 36 bits for
+// max_update_abs 16: where all losses are so small that F^q is below 2^-16, the step is rough.
+// F^q and F^(q-1) are rounded to floats, so that mathematical libraries agree on them.
 #ifndef TERN_AGGREGATION_MEAN_H_
 #define TERN_AGGREGATION_MEAN_H_
 
+#include <cstdint>
 #include <memory>
 
 #include "absl/status/statusor.h"
@@ -30,21 +46,34 @@
 
 namespace tern::aggregation {
 
-inline constexpr int kMinFractionBits = 20;
-inline constexpr int kMaxFractionBits = 40;
+inline constexpr double kMaxStepsNorm = 0x1p50;
+inline constexpr double kMaxFairFactor = 1024.0;
+inline constexpr float kMaxFairness = 10.0f;
 
-// S for these limits. INVALID_ARGUMENT shows the arithmetic when fewer than kMinFractionBits are
-// left.
-absl::StatusOr<int> MeanFractionBits(const AggregatorLimits& limits);
+// UpdateFacts::steps_norm of `steps` steps of local SGD: the sum of what each step's gradient is
+// multiplied by in the update, in units of the learning rate, with v and D from 0
+//
+//   v = momentum * v + 1 - learning_rate_times_mu * D;  D = D + v
+//
+// repeated `steps` times, which is core/engine/sgd.h for gradients of 1: the proximal term is part
+// of the gradient that the velocity takes in. Without either D is `steps`, with momentum rho alone
+// (steps - rho (1 - rho^steps) / (1 - rho)) / (1 - rho), with the proximal term alone
+// (1 - (1 - learning_rate_times_mu)^steps) / learning_rate_times_mu, as in Wang et al. 2020.
+// For both together JYWa/FedNova does D = (D + v) (1 - learning_rate_times_mu) + 1, which counts
+// each gradient twice. Clamped to 1 to kMaxStepsNorm. Takes time proportional to log(steps).
+// `momentum` and `learning_rate_times_mu`: 0 or more, below 1.
+double FedNovaStepsNorm(int64_t steps, float momentum, float learning_rate_times_mu);
 
-// The aggregate is sum(weight * x) / sum(weight), over those that hold the coordinate. Its error is
-// at most 2^-(S + 1) before it is rounded to a float. Updates of stage `rotate` that hold all
-// coordinates are added up before their inverse rotation, to multiples of 2^-(S - 7), where S is 27
-// or more, and rotated back once, in Report, in 32-bit floating point: their error is that of
-// 32-bit sums of 4096. Memory: 8 bytes for each coordinate of updates that are not rotated, 8 of
-// those that are. Report takes time proportional to the coordinates plus, for each run of a set,
-// the number of sets. INVALID_ARGUMENT as MeanFractionBits.
-absl::StatusOr<std::unique_ptr<Aggregator>> MakeMeanAggregator(const AggregatorLimits& limits);
+// INVALID_ARGUMENT: an option out of range; else as FractionBits and StatisticFractionBits.
+absl::StatusOr<std::unique_ptr<Aggregator>> MakeMean(const AggregatorOptions& options,
+                                                     const AggregatorLimits& limits);
+absl::StatusOr<std::unique_ptr<Aggregator>> MakeNormClip(const AggregatorOptions& options,
+                                                         const AggregatorLimits& limits);
+absl::StatusOr<std::unique_ptr<Aggregator>> MakeFedNova(const AggregatorOptions& options,
+                                                        const AggregatorLimits& limits);
+// Takes no submodels. max_updates, not max_total_weight, bounds its sums.
+absl::StatusOr<std::unique_ptr<Aggregator>> MakeQFedAvg(const AggregatorOptions& options,
+                                                        const AggregatorLimits& limits);
 
 }  // namespace tern::aggregation
 

@@ -1,5 +1,5 @@
-// What a device keeps between rounds: error feedback's residual, later control variates and
-// personal layers. One interface serves a real device's directory and the simulator's many devices
+// What a device keeps between rounds: error feedback's residual, control variates and personal
+// parameters. One interface serves a real device's directory and the simulator's many devices
 // in memory. The state is no part of the device's memory budget: a session reads it by blocks.
 #ifndef TERN_CLIENT_DEVICE_STATE_H_
 #define TERN_CLIENT_DEVICE_STATE_H_

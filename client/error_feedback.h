@@ -16,8 +16,8 @@
 // update may lead astray by now.
 //
 // The new residual takes the place of the old one only when the update was acknowledged; after any
-// other outcome the next update starts from the old one. It is the value `residual` of the device's
-// state, described in docs/wire-format.md.
+// other outcome the next update starts from the old one. It is kStoredResidual of the device's
+// state.
 #ifndef TERN_CLIENT_ERROR_FEEDBACK_H_
 #define TERN_CLIENT_ERROR_FEEDBACK_H_
 
@@ -30,19 +30,14 @@
 
 namespace tern::client {
 
-inline constexpr char kResidualName[] = "residual";
-
-// Adds the stored residual to `parameters`, block by block, with 16 KiB of stack and no other
-// memory. One of another task, submodel or count, of a later model than the lease's, or older than
-// the plan allows, is passed over: the error that it remembers is not this update's. An error,
-// DATA_LOSS where the value is damaged, as DeviceState::Read elsewhere: there is no residual to be
-// had; `parameters` can be used as they are.
+// Adds the stored residual to `parameters`. One of another task, submodel or count, of a later
+// model than the lease's, or older than the plan allows, is passed over: the error that it
+// remembers is not this update's. Memory and errors as AddStoredVector.
 absl::Status AddResidual(const Lease& lease, DeviceState& state, absl::Span<float> parameters);
 
-// Replaces the stored residual, in the plan's format; in bfloat16, rounded to nearest. The value is
-// put together in `buffer`, which holds PlanBytes::residual bytes then. After an error, as
-// DeviceState::Write, the old one, whose coordinates have been sent, is gone too, where it could be
-// removed.
+// Replaces the stored residual, in the plan's format. The value is put together in `buffer`, which
+// holds PlanBytes::residual bytes then. After an error, as DeviceState::Write, the old one, whose
+// coordinates have been sent, is gone too, where it could be removed.
 absl::Status WriteResidual(const Lease& lease, absl::Span<const float> residual,
                            std::string& buffer, DeviceState& state);
 

@@ -16,6 +16,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "client/device_state.h"
+#include "client/fetched_model.h"
 #include "client/transport.h"
 #include "compression/codec.h"
 #include "core/base/clock.h"
@@ -46,6 +47,11 @@ struct SessionBuffers {
   // Being trained, with error feedback from the model and the residual on; then the update; with
   // error feedback, then the new residual.
   AlignedFloats parameters;
+  // What is added to every gradient; then the section `control` where there is one; then what the
+  // coordinator decodes of it, with FedDyn of the update. Empty where the plan's method has none.
+  AlignedFloats control;
+  // Personal parameters as they were trained. Empty where the plan has none.
+  AlignedFloats personal;
 };
 
 // Is shown updates before they are encoded.
@@ -65,7 +71,8 @@ class Session {
     const Dataset* dataset = nullptr;
     const Clock* clock = nullptr;
     SessionBuffers* buffers = nullptr;
-    // May be null where no plan wants error feedback.
+    // May be null where no plan wants anything kept: no residual, control variate or personal
+    // parameters.
     DeviceState* state = nullptr;
     UpdateObserver* observer = nullptr;  // may be null
   };
@@ -101,13 +108,20 @@ class Session {
   // Takes all memory that the lease needs, before anything is fetched for it. An error: the plan
   // cannot be executed, or the model that the lease offers is not as long as the plan says.
   absl::Status TakeMemory();
+  // A view into buffers.transfer.
+  FetchedModel Fetched() const;
   // Fills buffers.parameters from the fetched model.
   absl::Status DecodeModel();
+  // Adds what the device keeps to the model, and to what training takes besides. Warnings about
+  // what of that could not be read, each behind "; warning: ".
+  std::string BeginTraining();
+  // Turns the trained parameters into the update, and fills the other buffers.
+  absl::Status TakeUpdate(const TrainReport& report);
   // Encodes the update into buffers.transfer; with error feedback, parameters are the new residual
   // then.
   absl::Status EncodeUpdate(const TrainReport& report);
-  // `update` has no frame yet: that is made here, where it is sent from.
-  absl::Status WriteUpdate(const Update& update);
+  // Keeps what an update that was acknowledged leaves on the device. Warnings as BeginTraining.
+  std::string KeepState();
   Progress MoveTo(State next, absl::Duration wait, std::string message);
   Progress Retry(const absl::Status& status);
   // After an error that trying again does not mend.
@@ -121,7 +135,10 @@ class Session {
   State state_ = State::kCheckIn;
   Lease lease_;
   std::unique_ptr<const PlanCodec> codec_;  // of the lease
-  absl::Duration lease_ends_at_;            // by the session's clock
+  // Whether what the device keeps could be read when training began; else it counts as 0.
+  bool residual_is_used_ = false;
+  bool control_is_used_ = false;
+  absl::Duration lease_ends_at_;  // by the session's clock
   int64_t updates_accepted_ = 0;
   int failed_attempts_ = 0;
   absl::Duration unreachable_since_;

@@ -44,9 +44,15 @@ class Rotation {
   void Forward(int64_t block, absl::Span<float> values) const;
   void Inverse(int64_t block, absl::Span<float> values) const;
 
+  // The rotation seed says which rotation it is, to whoever keeps what it rotated.
+  static Rotation FromSeed(uint64_t seed) { return Rotation(seed); }
+  uint64_t seed() const { return seed_; }
+
   bool operator==(const Rotation&) const = default;
 
  private:
+  explicit Rotation(uint64_t seed) : seed_(seed) {}
+
   uint64_t seed_;
 };
 

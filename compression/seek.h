@@ -19,7 +19,7 @@ struct SeekPoint {
 
 // One point for each kSeekBlock coordinates; with stage `mask`, of those that are sent. A receiver
 // makes it of a payload that it keeps; it is never sent.
-inline constexpr int64_t kSeekBlock = 65536;
+inline constexpr int64_t kSeekBlock = 4096;
 using SeekIndex = std::vector<SeekPoint>;
 
 }  // namespace tern::compression

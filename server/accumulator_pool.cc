@@ -13,7 +13,7 @@ AccumulatorPool::Loan AccumulatorPool::Take() {
       return aggregator;
     }
   }
-  return *aggregation::MakeAggregator(aggregator_, limits_);
+  return *aggregation::MakeAggregator(options_, limits_);
 }
 
 void AccumulatorPool::Return(Loan aggregator) {
@@ -21,14 +21,15 @@ void AccumulatorPool::Return(Loan aggregator) {
   free_.push_back(std::move(aggregator));
 }
 
-absl::StatusOr<std::vector<float>> AccumulatorPool::Report() {
+absl::StatusOr<aggregation::Aggregate> AccumulatorPool::Report(
+    const aggregation::ReportInputs& inputs) {
   MutexLock lock(mutex_);
   if (free_.empty()) return absl::FailedPreconditionError("no update was accumulated");
   std::unique_ptr<aggregation::Aggregator> total = std::move(free_.back());
   free_.pop_back();
   for (auto& other : free_) total->Merge(std::move(*other));
   free_.clear();
-  return std::move(*total).Report();
+  return std::move(*total).Report(inputs);
 }
 
 void AccumulatorPool::Clear() {

@@ -21,22 +21,23 @@ class AccumulatorPool {
   // An aggregator for one thread. It may hold what others have accumulated: it must be returned.
   using Loan = std::unique_ptr<aggregation::Aggregator>;
 
-  // Name and limits were accepted by MakeAggregator before.
-  AccumulatorPool(std::string aggregator, const aggregation::AggregatorLimits& limits)
-      : aggregator_(std::move(aggregator)), limits_(limits) {}
+  // Options and limits were accepted by MakeAggregator before.
+  AccumulatorPool(aggregation::AggregatorOptions options,
+                  const aggregation::AggregatorLimits& limits)
+      : options_(std::move(options)), limits_(limits) {}
 
   Loan Take();
   void Return(Loan aggregator);
 
   // The aggregate of all that was returned since the last Report or Clear; the pool is empty then.
-  // FAILED_PRECONDITION if there was nothing.
-  absl::StatusOr<std::vector<float>> Report();
+  // FAILED_PRECONDITION if there was nothing, or too little for the rule.
+  absl::StatusOr<aggregation::Aggregate> Report(const aggregation::ReportInputs& inputs);
 
   // Forgets what was accumulated.
   void Clear();
 
  private:
-  const std::string aggregator_;
+  const aggregation::AggregatorOptions options_;
   const aggregation::AggregatorLimits limits_;
   Mutex mutex_;
   std::vector<Loan> free_ ABSL_GUARDED_BY(mutex_);

@@ -26,7 +26,14 @@ absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Create(Task task, Part
   TERN_ASSIGN_OR_RETURN(Planner planner, Planner::Create(task));
   std::vector<float> parameters = std::move(task.initial_parameters);
   if (parameters.empty()) parameters = InitialParameters(layout, task.seed);
-  TERN_ASSIGN_OR_RETURN(std::shared_ptr<const Model> model, MakeModel(0, std::move(parameters)));
+  if (task.aggregator.name == "fltrust" && !parts.reference_update) {
+    return absl::FailedPreconditionError(
+        "aggregator fltrust takes an update of the coordinator's own, which this one cannot train");
+  }
+  std::vector<float> control;
+  if (task.train.receives_control()) control.resize(parameters.size());
+  TERN_ASSIGN_OR_RETURN(std::shared_ptr<const Model> model,
+                        MakeModel(0, std::move(parameters), std::move(control)));
   std::unique_ptr<Coordinator> coordinator(
       new Coordinator(std::move(task), std::move(parts), std::move(planner), layout));
   MutexLock lock(coordinator->mutex_);
@@ -41,8 +48,9 @@ Coordinator::Coordinator(Task task, Parts parts, Planner planner, const Paramete
       max_update_bytes_(planner_.MaxUpdateBytes() + kMetricsBytes),
       validator_(task_.Codecs(), {.max_abs_value = task_.max_update_abs,
                                   .max_num_examples = task_.max_num_examples}),
-      accumulators_(task_.aggregator, task_.Limits(layout.size)),
-      optimizer_(*aggregation::MakeServerOptimizer(task_.optimizer)),
+      accumulators_(task_.Aggregator(), task_.Limits(layout.size)),
+      controls_(aggregation::AggregatorOptions(), task_.Limits(layout.size)),
+      optimizer_(*aggregation::MakeServerOptimizer(task_.Optimizer())),
       pace_(task_.seed, parts_.clock->Now(), task_.round.deadline / 4) {}
 
 std::variant<PlanChoice, Refusal> Coordinator::ChoosePlan(const CheckInRequest& request) const {
@@ -129,20 +137,24 @@ CheckInReply Coordinator::AnswerInRound(const CheckInRequest& request, PlanChoic
 
 Lease Coordinator::MakeLease(const Round& round, const Member& member) const {
   const LeasedModel& leased = *member.leased;
-  return {.lease_id = member.lease_id,
-          .task = task_.name,
-          .plan = {.model = leased.spec,
-                   .train = member.plan.train,
-                   .codec = member.plan.codec,
-                   .seed = task_.seed,
-                   .round = round.number(),
-                   .submodel = leased.submodel,
-                   .error_feedback = member.plan.error_feedback,
-                   .residual = member.plan.error_feedback ? task_.residual : ResidualOptions()},
-          .model_version = leased.model->version,
-          .base_hash = leased.model->hash,
-          .model_bytes = static_cast<int64_t>(leased.model->frame.size()),
-          .deadline = round.deadline - parts_.clock->Now()};
+  Lease lease = {
+      .lease_id = member.lease_id,
+      .task = task_.name,
+      .plan = {.model = leased.spec,
+               .train = member.plan.train,
+               .codec = member.plan.codec,
+               .seed = task_.seed,
+               .round = round.number(),
+               .submodel = leased.submodel,
+               .error_feedback = member.plan.error_feedback,
+               .residual = member.plan.error_feedback ? task_.residual : ResidualOptions()},
+      .model_version = leased.model->version,
+      .base_hash = leased.model->hash,
+      .model_bytes = static_cast<int64_t>(leased.model->frame.size()),
+      .deadline = round.deadline - parts_.clock->Now()};
+  lease.plan.train.learning_rate *= aggregation::ScheduleFactor(
+      task_.client_schedule, static_cast<int64_t>(round.number()), task_.num_rounds);
+  return lease;
 }
 
 absl::Duration Coordinator::RetryAfter(const std::string& client_id) {

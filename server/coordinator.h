@@ -14,6 +14,7 @@
 #define TERN_SERVER_COORDINATOR_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -35,6 +36,7 @@
 #include "server/pace.h"
 #include "server/planner.h"
 #include "server/round.h"
+#include "server/round_journal.h"
 #include "server/round_record.h"
 #include "server/task.h"
 #include "server/update_validator.h"
@@ -47,6 +49,7 @@ struct PreparedUpdate {
   uint32_t digest = 0;  // of its bytes
   int64_t bytes = 0;
   absl::StatusOr<ValidatedUpdate> validated;
+  aggregation::UpdateFacts facts;  // of what was validated
 };
 
 class Coordinator {
@@ -55,9 +58,15 @@ class Coordinator {
     const Clock* clock = nullptr;       // borrowed, must outlive the coordinator
     RoundObserver* observer = nullptr;  // borrowed, may be null
     std::string lease_secret;           // makes lease ids unguessable; no influence on results
+    std::string journal_directory;      // as RoundJournal::Create
+    // Aggregator fltrust: what the coordinator trains itself from a round's model, on
+    // task.root_examples examples that it trusts. Called under the coordinator's lock.
+    std::function<absl::StatusOr<std::vector<float>>(const Model& model, uint64_t round)>
+        reference_update;
   };
 
-  // As ValidateTask.
+  // As ValidateTask. FAILED_PRECONDITION: the aggregator takes a reference update, which nobody
+  // trains.
   static absl::StatusOr<std::unique_ptr<Coordinator>> Create(Task task, Parts parts);
 
   // Never fails: what is wrong with a request is a Refusal.
@@ -130,6 +139,11 @@ class Coordinator {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // FAILED_PRECONDITION or NOT_FOUND: nothing may come under this lease any more.
   absl::Status CheckOpenLease(absl::string_view lease_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Adds an update whose lease is accumulating. An error: it could not be kept; nothing was added.
+  absl::Status Accumulate(const PreparedUpdate& update,
+                          const std::shared_ptr<const CoordinateSet>& coordinates);
+  // The updates' payload where it stays until the round closes, if the aggregator reads it back.
+  absl::StatusOr<absl::string_view> Keep(absl::string_view payload);
   // Of a member that has come for its lease.
   LeaseTerms TermsOfMember(const Member& member) const;
   // The answer to an upload that needs no look at its contents: a receipt for what was accepted
@@ -142,7 +156,12 @@ class Coordinator {
   void CloseRoundIfDue() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CloseRound(absl::string_view unsettled_reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The next model, or why there is none.
-  absl::StatusOr<std::shared_ptr<const Model>> NextModel(int64_t updates)
+  absl::StatusOr<std::shared_ptr<const Model>> NextModel(const RoundRecord& record)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<aggregation::Aggregate> ReportUpdates() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // SCAFFOLD's c after the round; empty where the task has none. `participation`: the updates'
+  // share of the population.
+  absl::StatusOr<std::vector<float>> NextControl(double participation)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Task task_;
@@ -151,12 +170,17 @@ class Coordinator {
   const int64_t max_update_bytes_;
   const UpdateValidator validator_;
   AccumulatorPool accumulators_;
+  AccumulatorPool controls_;  // of sections `control`, where plans have them
 
   mutable Mutex mutex_;
   // Devices that may be selected, and when they were told to come back.
   std::map<std::string, absl::Duration> available_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<const Model> model_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<aggregation::ServerOptimizer> optimizer_ ABSL_GUARDED_BY(mutex_);
+  // The last round's; empty before.
+  std::vector<float> aggregate_ ABSL_GUARDED_BY(mutex_);
+  // Of the open round, where updates are read back; null before its first.
+  std::shared_ptr<RoundJournal> journal_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<Round> round_ ABSL_GUARDED_BY(mutex_);     // null: none is open
   std::unique_ptr<Round> previous_ ABSL_GUARDED_BY(mutex_);  // answers for leases that came late
   int64_t rounds_closed_ ABSL_GUARDED_BY(mutex_) = 0;

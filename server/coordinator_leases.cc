@@ -6,6 +6,7 @@
 #include "core/base/random.h"
 #include "core/base/status_macros.h"
 #include "server/coordinator.h"
+#include "server/strategy.h"
 
 namespace tern::server {
 
@@ -96,15 +97,60 @@ LeaseTerms Coordinator::TermsOfMember(const Member& member) const {
           .base_hash = model.hash,
           .model_version = model.version,
           .codec = member.codec,
-          .client = HashClientId(member.client_id)};
+          .client = HashClientId(member.client_id),
+          .train = member.plan.train,
+          .leased = member.leased};
 }
 
 PreparedUpdate Coordinator::Prepare(LeaseTerms terms, absl::string_view update) const {
-  absl::StatusOr<ValidatedUpdate> validated = validator_.Validate(update, terms);
-  return {.terms = std::move(terms),
-          .digest = Crc32c(update),
-          .bytes = static_cast<int64_t>(update.size()),
-          .validated = std::move(validated)};
+  PreparedUpdate prepared = {.digest = Crc32c(update),
+                             .bytes = static_cast<int64_t>(update.size()),
+                             .validated = validator_.Validate(update, terms)};
+  if (prepared.validated.ok()) {
+    const auto facts = FactsOf(task_, terms.train, terms.client, prepared.validated->update.report);
+    if (facts.ok()) {
+      prepared.facts = *facts;
+    } else {
+      prepared.validated = facts.status();
+    }
+  }
+  prepared.terms = std::move(terms);
+  return prepared;
+}
+
+absl::StatusOr<absl::string_view> Coordinator::Keep(absl::string_view payload) {
+  if (!aggregation::ReadsUpdatesBack(task_.aggregator.name)) return payload;
+  std::shared_ptr<RoundJournal> journal;
+  {
+    MutexLock lock(mutex_);
+    if (journal_ == nullptr) {
+      TERN_ASSIGN_OR_RETURN(journal_, RoundJournal::Create(parts_.journal_directory));
+    }
+    journal = journal_;
+  }
+  return journal->Append(payload);
+}
+
+absl::Status Coordinator::Accumulate(const PreparedUpdate& update,
+                                     const std::shared_ptr<const CoordinateSet>& coordinates) {
+  const PlanCodec& codec = *update.terms.codec;
+  const compression::Decoder& decoder = validator_.decoder(codec.text());
+  const compression::CodecContext context = codec.Context(update.terms.client);
+  TERN_ASSIGN_OR_RETURN(const absl::string_view payload, Keep(update.validated->payload(0)));
+  AccumulatorPool::Loan aggregator = accumulators_.Take();
+  aggregator->Accumulate(
+      {.decoder = decoder, .payload = payload, .context = context, .codec = codec.text()},
+      update.facts, coordinates);
+  accumulators_.Return(std::move(aggregator));
+  if (!task_.train.receives_control()) return absl::OkStatus();
+  AccumulatorPool::Loan controls = controls_.Take();
+  controls->Accumulate({.decoder = decoder,
+                        .payload = update.validated->payload(1),
+                        .context = codec.Context(update.terms.client, /*is_control=*/true),
+                        .codec = codec.text()},
+                       {.id = update.facts.id}, coordinates);
+  controls_.Return(std::move(controls));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<SubmitUpdateReply> Coordinator::SubmitUpdate(absl::string_view lease_id,
@@ -142,22 +188,19 @@ absl::StatusOr<SubmitUpdateReply> Coordinator::SubmitUpdate(const PreparedUpdate
     coordinates = member->leased->coordinates;
     round_->SetState(*member, LeaseState::kAccumulating);
   }
-  // The round cannot close while a lease is accumulating, and nothing below can fail: what an
-  // aggregator holds of others is not lost.
-  AccumulatorPool::Loan aggregator = accumulators_.Take();
-  const UpdateReport& report = update.validated->update.report;
-  const PlanCodec& codec = *update.terms.codec;
-  aggregator->Accumulate({.decoder = validator_.decoder(codec.text()),
-                          .payload = update.validated->payload(),
-                          .context = codec.Context(update.terms.client)},
-                         report.num_examples, coordinates);
-  accumulators_.Return(std::move(aggregator));
+  // The round cannot close while a lease is accumulating.
+  const absl::Status accumulated = Accumulate(update, coordinates);
   MutexLock lock(mutex_);
   Member* member = round_->FindLease(lease_id);
+  if (!accumulated.ok()) {
+    round_->SetState(*member, LeaseState::kGranted);
+    return absl::UnavailableError(
+        absl::StrCat("the update could not be kept; try again: ", accumulated.message()));
+  }
   round_->SetState(*member, LeaseState::kAccepted);
   member->digest = update.digest;
   member->bytes = update.bytes;
-  member->report = report;
+  member->report = update.validated->update.report;
   pace_.UpdateAccepted(parts_.clock->Now() - member->granted_at);
   const std::string client_id = member->client_id;
   SubmitUpdateReply reply{.round = round_->number()};

@@ -52,8 +52,10 @@ void Coordinator::CloseRoundIfDue() {
 void Coordinator::CloseRound(absl::string_view unsettled_reason) {
   RoundRecord record;
   round_->Summarize(unsettled_reason, record);
-  absl::StatusOr<std::shared_ptr<const Model>> next = NextModel(record.clients_completed);
+  absl::StatusOr<std::shared_ptr<const Model>> next = NextModel(record);
   accumulators_.Clear();
+  controls_.Clear();
+  journal_.reset();
   if (next.ok()) {
     model_ = *std::move(next);
     record.changed_model = true;
@@ -73,15 +75,48 @@ void Coordinator::CloseRound(absl::string_view unsettled_reason) {
   OpenRoundIfPossible();
 }
 
-absl::StatusOr<std::shared_ptr<const Model>> Coordinator::NextModel(int64_t updates) {
+absl::StatusOr<std::shared_ptr<const Model>> Coordinator::NextModel(const RoundRecord& record) {
+  const int64_t updates = record.clients_completed;
   if (updates < task_.round.min_updates) {
     return absl::FailedPreconditionError(absl::StrCat(
         "only ", updates, " of the ", task_.round.min_updates, " updates needed arrived"));
   }
-  TERN_ASSIGN_OR_RETURN(const std::vector<float> aggregate, accumulators_.Report());
+  TERN_ASSIGN_OR_RETURN(aggregation::Aggregate aggregate, ReportUpdates());
+  const int64_t population =
+      task_.population_size > 0 ? task_.population_size : record.clients_available;
+  const double participation =
+      std::min(1.0, static_cast<double>(updates) / static_cast<double>(population));
+  TERN_ASSIGN_OR_RETURN(std::vector<float> control, NextControl(participation));
   std::vector<float> parameters = model_->parameters;
-  TERN_RETURN_IF_ERROR(optimizer_->Apply(absl::MakeSpan(parameters), aggregate));
-  return MakeModel(model_->version + 1, std::move(parameters));
+  TERN_RETURN_IF_ERROR(optimizer_->Apply(
+      absl::MakeSpan(parameters),
+      {.aggregate = aggregate.values,
+       .mean_squared_norm = aggregate.mean_squared_norm,
+       .participation = participation,
+       .learning_rate_factor = aggregation::ScheduleFactor(
+           task_.server_schedule, static_cast<int64_t>(record.round), task_.num_rounds)}));
+  aggregate_ = std::move(aggregate.values);
+  return MakeModel(model_->version + 1, std::move(parameters), std::move(control));
+}
+
+absl::StatusOr<aggregation::Aggregate> Coordinator::ReportUpdates() {
+  std::vector<float> reference;
+  if (task_.aggregator.name == "fltrust") {
+    TERN_ASSIGN_OR_RETURN(reference, parts_.reference_update(*model_, round_->number()));
+  }
+  return accumulators_.Report({.previous = aggregate_, .reference = reference});
+}
+
+absl::StatusOr<std::vector<float>> Coordinator::NextControl(double participation) {
+  std::vector<float> control = model_->control;
+  if (control.empty()) return control;
+  TERN_ASSIGN_OR_RETURN(const aggregation::Aggregate change, controls_.Report({}));
+  const auto share = static_cast<float>(participation);
+  for (size_t i = 0; i < control.size(); ++i) control[i] += share * change.values[i];
+  if (std::all_of(control.begin(), control.end(), [](float c) { return std::isfinite(c); })) {
+    return control;
+  }
+  return absl::FailedPreconditionError("SCAFFOLD's control variate would not be finite");
 }
 
 }  // namespace tern::server

@@ -10,9 +10,10 @@ absl::StatusOr<Cost> DeviceCost(const Plan& plan, int64_t num_examples) {
   TERN_ASSIGN_OR_RETURN(Cost cost, PlanCost(plan, num_examples));
   TERN_ASSIGN_OR_RETURN(const PlanCodec codec, PlanCodec::Make(plan));
   // A session takes all of it but the codec's scratch before it fetches: the parameters, what the
-  // trainer needs, and one buffer for the model as it was fetched, later for the update.
+  // trainer needs, one buffer for the model as it was fetched, later for the update, and what the
+  // plan's method and personal parameters need.
   TERN_ASSIGN_OR_RETURN(const PlanBytes bytes, CountPlanBytes(plan, codec));
-  cost.train_bytes += bytes.buffer();
+  cost.train_bytes += bytes.held();
   cost.decode_bytes = cost.train_bytes;
   cost.encode_bytes = cost.train_bytes + CodecScratchBytes(plan, codec);
   return cost;

@@ -19,10 +19,14 @@ std::shared_ptr<const LeasedModel> MakeLeasedModel(const ModelSpec& full,
     leased->model = base;
     return leased;
   }
-  std::vector<float> packed(static_cast<size_t>(submodel->coordinates.size));
-  submodel->coordinates.Pack(base->parameters, absl::MakeSpan(packed));
+  const auto pack = [&](const std::vector<float>& full_values) {
+    std::vector<float> packed(static_cast<size_t>(submodel->coordinates.size));
+    submodel->coordinates.Pack(full_values, absl::MakeSpan(packed));
+    return packed;
+  };
   // Parts of parameters that are finite are finite: making the model cannot fail.
-  leased->model = *MakeModel(base->version, std::move(packed));
+  leased->model = *MakeModel(base->version, pack(base->parameters),
+                             base->control.empty() ? std::vector<float>() : pack(base->control));
   leased->coordinates = std::make_shared<CoordinateSet>(std::move(submodel->coordinates));
   return leased;
 }

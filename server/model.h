@@ -15,13 +15,16 @@ namespace tern::server {
 struct Model {
   uint64_t version = 0;  // the number of rounds that changed it
   std::vector<float> parameters;
-  std::string hash;   // SHA-256 over the canonical bytes
-  std::string frame;  // what FetchModel streams
+  // SCAFFOLD's control variate, as long; empty: the task has none.
+  std::vector<float> control;
+  std::string hash;   // SHA-256 over the canonical bytes of the parameters
+  std::string frame;  // what FetchModel streams: that of the parameters, and one of the control
 };
 
-// Hashes and frames `parameters`, which are finite.
+// Hashes `parameters`, and frames both, which are finite.
 absl::StatusOr<std::shared_ptr<const Model>> MakeModel(uint64_t version,
-                                                       std::vector<float> parameters);
+                                                       std::vector<float> parameters,
+                                                       std::vector<float> control = {});
 
 }  // namespace tern::server
 

@@ -125,7 +125,7 @@ absl::StatusOr<Planner::Candidate> Planner::MakeCandidate(const Task& task,
   candidate.bytes_down = ChunkedBytes(bytes.model, /*with_lease_id=*/false);
   candidate.bytes_up = ChunkedBytes(bytes.update, /*with_lease_id=*/true);
   candidate.update_bytes = bytes.update;
-  candidate.state_bytes = bytes.residual;
+  candidate.state_bytes = bytes.state();
   return candidate;
 }
 
@@ -151,9 +151,11 @@ std::variant<PlanChoice, Refusal> Planner::Choose(const CheckInRequest& request)
     if (affordable >= TrainingFlops(candidate, whole, device)) {
       return MakeChoice(candidate, whole, device);
     }
-    if (shortened != nullptr || min_local_steps_ == 0 || affordable <= 0.0) continue;
+    const double for_steps =
+        affordable - StartFlops(candidate.cost, candidate.train, device.num_examples);
+    if (shortened != nullptr || min_local_steps_ == 0 || for_steps <= 0.0) continue;
     const auto examples =
-        static_cast<int64_t>(affordable / static_cast<double>(candidate.cost.training_flops));
+        static_cast<int64_t>(for_steps / static_cast<double>(candidate.cost.training_flops));
     steps = StepsWithin(examples, device.num_examples, candidate.train.batch_size);
     if (steps >= min_local_steps_) shortened = &candidate;
   }
@@ -170,7 +172,8 @@ TrainOptions Planner::TrainWith(const Candidate& candidate, int64_t steps) {
 double Planner::TrainingFlops(const Candidate& candidate, const TrainOptions& train,
                               const Device& device) {
   return static_cast<double>(candidate.cost.training_flops) *
-         static_cast<double>(ExamplesTrained(train, device.num_examples));
+             static_cast<double>(ExamplesTrained(train, device.num_examples)) +
+         StartFlops(candidate.cost, train, device.num_examples);
 }
 
 RoundEstimate Planner::Estimate(const Candidate& candidate, double flops, const Device& device) {

@@ -16,6 +16,7 @@
 #include "core/engine/kernel_target.h"
 #include "core/train/evaluator.h"
 #include "server/report/html_report.h"
+#include "server/root_update.h"
 
 namespace tern::server {
 namespace {
@@ -80,10 +81,17 @@ ServerApp::ServerApp(Options options, std::unique_ptr<Dataset> test)
 
 absl::Status ServerApp::CreateCoordinator() {
   TERN_ASSIGN_OR_RETURN(std::string secret, RandomSecret());
-  TERN_ASSIGN_OR_RETURN(
-      coordinator_, Coordinator::Create(options_.config.task, {.clock = &clock_,
-                                                               .observer = &recorder_,
-                                                               .lease_secret = std::move(secret)}));
+  const Task& task = options_.config.task;
+  RootUpdate root_update;
+  if (task.aggregator.name == "fltrust") {
+    TERN_ASSIGN_OR_RETURN(root_, LoadDataset(options_.config.data, Split::kTrain));
+    TERN_ASSIGN_OR_RETURN(root_update, MakeRootUpdate(task, root_.get()));
+  }
+  TERN_ASSIGN_OR_RETURN(coordinator_,
+                        Coordinator::Create(task, {.clock = &clock_,
+                                                   .observer = &recorder_,
+                                                   .lease_secret = std::move(secret),
+                                                   .reference_update = std::move(root_update)}));
   if (test_ == nullptr) return absl::OkStatus();
   // One example tells whether data and model fit each other.
   const int32_t first = 0;

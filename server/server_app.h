@@ -60,6 +60,7 @@ class ServerApp {
   const std::unique_ptr<Dataset> test_;  // null if the task is not evaluated
   std::unique_ptr<RunReport> report_;    // the recorder writes to it
   RoundRecorder recorder_;
+  std::unique_ptr<Dataset> root_;             // of fltrust; the coordinator trains on it
   std::unique_ptr<Coordinator> coordinator_;  // tells the recorder
   std::unique_ptr<GrpcServer> server_;        // calls the coordinator
   std::optional<absl::Status> conclusion_;

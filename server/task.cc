@@ -12,6 +12,7 @@
 #include "core/model/parameter_layout.h"
 #include "core/model/submodel.h"
 #include "core/wire/plan_bytes.h"
+#include "server/strategy.h"
 
 namespace tern::server {
 namespace {
@@ -153,11 +154,12 @@ absl::Status ValidateAdapt(const Task& task) {
     return FieldError("adapt.codecs", absl::StrCat("a list of ", adapt.codecs.size()),
                       absl::StrCat("at most ", kMaxCodecs));
   }
-  for (const std::string& codec : adapt.codecs) {
-    TERN_RETURN_IF_ERROR(ValidateCodec("adapt.codecs", codec, task));
+  const std::vector<std::string> all_codecs = task.Codecs();
+  for (size_t i = 1; i < all_codecs.size(); ++i) {
+    TERN_RETURN_IF_ERROR(ValidateCodec("adapt.codecs", all_codecs[i], task));
   }
   TERN_RETURN_IF_ERROR(ValidateMemory(task));
-  const size_t codecs = task.Codecs().size();
+  const size_t codecs = all_codecs.size();
   const size_t trainings = task.Trainings().size();
   if (adapt.widths.size() * codecs * trainings <= kMaxCandidates) return absl::OkStatus();
   return FieldError("adapt",
@@ -176,7 +178,7 @@ int64_t Task::MaxSelected() const {
 std::vector<std::string> Task::Codecs() const {
   std::vector<std::string> codecs = {codec_up};
   codecs.insert(codecs.end(), adapt.codecs.begin(), adapt.codecs.end());
-  if (train.scope == UpdateScope()) return codecs;
+  if (train.scope == UpdateScope() && train.personal.empty()) return codecs;
   for (std::string& codec : codecs) {
     const auto spec = compression::ParseCodec(codec);
     const bool has_mask = !spec.ok() || spec->stages[0].name == "mask";
@@ -206,6 +208,7 @@ std::vector<TrainOptions> Task::Trainings() const {
       if (i > 0 && micro_batch_sizes[i] >= batch_size) continue;
       for (const MemoryMode mode : modes) {
         trainings.push_back(train);
+        trainings.back().measure_start_loss = aggregator.name == "qfedavg";
         trainings.back().batch_size = batch_size;
         trainings.back().micro_batch_size = std::min(micro_batch_sizes[i], batch_size);
         trainings.back().memory = mode;
@@ -222,7 +225,8 @@ int64_t Task::MinAvailable() const {
 aggregation::AggregatorLimits Task::Limits(int64_t num_parameters) const {
   return {.count = num_parameters,
           .max_update_abs = max_update_abs,
-          .max_total_weight = round.cohort_size * max_num_examples};
+          .max_total_weight = round.cohort_size * MaxWeight(weights, max_num_examples),
+          .max_updates = round.cohort_size};
 }
 
 absl::Status ValidateTask(const Task& task) {
@@ -236,7 +240,7 @@ absl::Status ValidateTask(const Task& task) {
   TERN_RETURN_IF_ERROR(InField("model", layout.status()));
   TERN_RETURN_IF_ERROR(ValidateModel(task, layout->size));
   TERN_RETURN_IF_ERROR(ValidateTrain(task, *layout));
-  TERN_RETURN_IF_ERROR(ValidateCodec("codec.up", task.codec_up, task));
+  TERN_RETURN_IF_ERROR(ValidateCodec("codec.up", task.Codecs()[0], task));
   TERN_RETURN_IF_ERROR(InField("codec.residual", ValidateResidualOptions(task.residual)));
   TERN_RETURN_IF_ERROR(ValidateAdapt(task));
   if (!(task.max_update_abs > 0.0f && task.max_update_abs <= 1e6f)) {
@@ -245,10 +249,7 @@ absl::Status ValidateTask(const Task& task) {
   }
   TERN_RETURN_IF_ERROR(
       CheckRange("strategy.max_num_examples", task.max_num_examples, 1, kMaxNumExamples));
-  TERN_RETURN_IF_ERROR(
-      InField("strategy", aggregation::MakeServerOptimizer(task.optimizer).status()));
-  return InField("strategy",
-                 aggregation::MakeAggregator(task.aggregator, task.Limits(layout->size)).status());
+  return InField("strategy", ValidateStrategy(task, layout->size));
 }
 
 }  // namespace tern::server

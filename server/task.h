@@ -9,10 +9,12 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "aggregation/aggregator.h"
+#include "aggregation/learning_rate_schedule.h"
 #include "aggregation/server_optimizer.h"
 #include "core/model/model_spec.h"
 #include "core/model/submodel.h"
 #include "core/train/plan.h"
+#include "server/update_weight.h"
 
 namespace tern::server {
 
@@ -49,19 +51,29 @@ struct Task {
   bool error_feedback = true;  // for codecs that are biased
   ResidualOptions residual;
   AdaptOptions adapt;
-  std::string aggregator = "mean";
-  aggregation::ServerOptimizerOptions optimizer;
+  aggregation::LearningRateSchedule client_schedule;  // of train.learning_rate
+  aggregation::AggregatorOptions aggregator;          // completed by Aggregator()
+  aggregation::ServerOptimizerOptions optimizer;      // completed by Optimizer()
+  aggregation::LearningRateSchedule server_schedule;  // of optimizer.learning_rate
+  WeightOptions weights;
   float max_update_abs = 16.0f;
   int64_t max_num_examples = 1000000;  // of one client
+  // Clients in all, a share of which takes part in a round: for FedDyn and SCAFFOLD. 0: those that
+  // are there when it opens.
+  int64_t population_size = 0;
+  int64_t root_examples = 100;  // fltrust: that the coordinator trains on itself
   RoundOptions round;
 
   // Clients selected for a round, at most: cohort_size times over_selection, rounded up.
   int64_t MaxSelected() const;
-  // codec_up and those of adapt. Where a part of the model is trained, behind `mask`: some codecs
-  // would change what is not.
+  // codec_up and those of adapt. Where a part of the model is trained or sent, behind `mask`: some
+  // codecs would change what is not.
   std::vector<std::string> Codecs() const;
   // train.batch_size, and halves of it down to adapt.min_batch_size.
   std::vector<int64_t> BatchSizes() const;
+  // With what they take from the rest of the task.
+  aggregation::AggregatorOptions Aggregator() const;
+  aggregation::ServerOptimizerOptions Optimizer() const;
   // `train`, cut down for less memory in every way that adapt allows, in the order in which a
   // device's plan is looked for: by batch size, then micro-batch size, then memory mode. A
   // micro-batch is at most the batch.

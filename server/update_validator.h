@@ -14,6 +14,7 @@
 #include "compression/codec.h"
 #include "core/wire/messages.h"
 #include "core/wire/plan_codec.h"
+#include "server/leased_model.h"
 
 namespace tern::server {
 
@@ -24,12 +25,14 @@ struct LeaseTerms {
   uint64_t model_version = 0;
   std::shared_ptr<const PlanCodec> codec;  // one of the validator's
   uint64_t client = 0;                     // HashClientId
+  TrainOptions train;                      // of the plan
+  std::shared_ptr<const LeasedModel> leased;
 };
 
 struct ValidatedUpdate {
   Update update;
-  // The encoded parameters: a view into `update`, whose strings do not move with it.
-  absl::string_view payload() const;
+  // What was encoded, of section `index`: a view into `update`, whose strings do not move with it.
+  absl::string_view payload(size_t index) const;
 };
 
 // Immutable after construction; any number of threads may use it.
@@ -50,6 +53,7 @@ class UpdateValidator {
 
  private:
   absl::Status CheckReport(const UpdateReport& report) const;
+  absl::Status CheckFrame(const Section& section, bool is_control, const LeaseTerms& terms) const;
 
   std::map<std::string, std::unique_ptr<compression::Decoder>, std::less<>> decoders_;
   Limits limits_;

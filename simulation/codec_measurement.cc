@@ -101,12 +101,13 @@ class Measurer {
   absl::Status Time(const MeasureOptions& options, absl::Span<const float> decoded,
                     CodecMeasurement& result) {
     aggregation::AggregatorLimits limits{.count = context_.count,
-                                         .max_total_weight = kMaxRepetitions + 1};
+                                         .max_total_weight = kMaxRepetitions + 1,
+                                         .max_updates = kMaxRepetitions + 1};
     for (const float value : decoded) {
       limits.max_update_abs = std::max(limits.max_update_abs, std::fabs(value));
     }
     TERN_ASSIGN_OR_RETURN(const std::unique_ptr<aggregation::Aggregator> mean,
-                          aggregation::MakeAggregator("mean", limits));
+                          aggregation::MakeAggregator({.name = "mean"}, limits));
     const double float_bytes = FloatBytes(context_.count);
     result.encode_bytes_per_s =
         float_bytes / MedianSeconds(options, [&] { TERN_CHECK(Encode().ok()); });
@@ -114,7 +115,7 @@ class Measurer {
         absl::string_view(frame_).substr(compression::kFrameHeaderBytes);
     const aggregation::EncodedUpdate encoded{*decoder_, payload, context_};
     result.decode_bytes_per_s =
-        float_bytes / MedianSeconds(options, [&] { mean->Accumulate(encoded, 1, nullptr); });
+        float_bytes / MedianSeconds(options, [&] { mean->Accumulate(encoded, {}, nullptr); });
     return absl::OkStatus();
   }
 

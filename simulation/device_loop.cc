@@ -5,18 +5,14 @@
 #include <limits>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
-#include "core/base/check.h"
 #include "core/base/random.h"
 #include "core/base/random_distributions.h"
+#include "simulation/client_id.h"
 #include "simulation/device_capabilities.h"
 
 namespace tern::simulation {
 namespace {
-
-constexpr char kClientIdPrefix[] = "client-";
 
 // How long a device whose battery is too low waits until it looks again.
 constexpr absl::Duration kBatteryWait = absl::Minutes(30);
@@ -34,14 +30,6 @@ bool IsFinal(const Refusal& refusal, const BatteryProfile& battery, double budge
 }
 
 }  // namespace
-
-std::string ClientId(int64_t client) { return absl::StrCat(kClientIdPrefix, client); }
-
-int64_t ClientIndex(absl::string_view client_id) {
-  int64_t index = 0;
-  TERN_CHECK(absl::SimpleAtoi(absl::StripPrefix(client_id, kClientIdPrefix), &index));
-  return index;
-}
 
 double DeviceTally::total_energy_j() const {
   double total = 0.0;
@@ -184,6 +172,8 @@ void DeviceLoop::CheckIn(int64_t client) {
 }
 
 void DeviceLoop::StartLease(std::unique_ptr<Visit> visit) {
+  const std::shared_ptr<RoundAttack>& attack = AttackOnRound(visit->lease().plan.round);
+  if (attack != nullptr && attack->IsAttacker(visit->client())) visit->attack = attack;
   visit->order = num_leases_++;
   visit->PlanLegs(ProfileOf(*visit), SpeedOf(*visit));
   Visit& lease = *leases_.emplace(visit->client(), std::move(visit)).first->second;
@@ -201,6 +191,18 @@ void DeviceLoop::StartLease(std::unique_ptr<Visit> visit) {
   } else {
     Schedule({obstacle.at, lease.order, Kind::kDropped, lease.client(), obstacle.cause});
   }
+}
+
+const std::shared_ptr<RoundAttack>& DeviceLoop::AttackOnRound(uint64_t round) {
+  if (parts_.attack == nullptr || round == attacked_round_) return attack_;
+  std::vector<int64_t> cohort;
+  for (const std::string& client_id : parts_.coordinator->cohort()) {
+    cohort.push_back(ClientIndex(client_id));
+  }
+  attacked_round_ = round;
+  attack_ = std::make_shared<RoundAttack>(parts_.attack, round, std::move(cohort),
+                                          parts_.coordinator->model());
+  return attack_;
 }
 
 void DeviceLoop::FinishTraining(Visit& visit) {

@@ -23,6 +23,7 @@
 #include "core/data/dataset.h"
 #include "core/data/partition.h"
 #include "server/coordinator.h"
+#include "simulation/attacks/attack.h"
 #include "simulation/population.h"
 #include "simulation/round_trip.h"
 #include "simulation/updates.h"
@@ -30,9 +31,6 @@
 #include "simulation/work_queue.h"
 
 namespace tern::simulation {
-
-std::string ClientId(int64_t client);  // "client-<i>"
-int64_t ClientIndex(absl::string_view client_id);
 
 // What devices did since it was taken last.
 struct DeviceTally {
@@ -66,6 +64,7 @@ class DeviceLoop {
     const Population* population = nullptr;
     const Dataset* dataset = nullptr;
     const Partition* partition = nullptr;  // device i holds client(i)
+    const Attack* attack = nullptr;        // null: all are honest
   };
   DeviceLoop(Options options, Parts parts);
   ~DeviceLoop();
@@ -116,6 +115,8 @@ class DeviceLoop {
   void CheckInAt(int64_t client, absl::Duration at);
   void CheckIn(int64_t client);
   void StartLease(std::unique_ptr<Visit> visit);
+  // The attack on the open round, of which a lease was given; null where there is none.
+  const std::shared_ptr<RoundAttack>& AttackOnRound(uint64_t round);
   void FinishTraining(Visit& visit);
   void FinishUpload(Visit& visit);
   void Fail(Visit& visit);
@@ -145,6 +146,8 @@ class DeviceLoop {
   std::vector<Battery> batteries_;                              // by client; empty: on mains
   std::unordered_map<int64_t, std::unique_ptr<client::DeviceState>> states_;
   std::vector<Refused> refused_;
+  std::shared_ptr<RoundAttack> attack_;  // on attacked_round_
+  uint64_t attacked_round_ = 0;
   DeviceTally tally_;
   int64_t num_check_ins_ = 0;
   int64_t num_leases_ = 0;

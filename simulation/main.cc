@@ -32,7 +32,10 @@ void AddConfigOptions(CLI::App& command, std::string& config, std::vector<std::s
 
 // Each adds a subcommand whose options are read into `command`.
 CLI::App* AddRun(CLI::App& app, tern::simulation::RunCommand& command) {
-  CLI::App* run = app.add_subcommand("run", "Trains a task from a configuration file");
+  CLI::App* run = app.add_subcommand(
+      "run",
+      "Trains a task from a configuration file; with simulation.lab, once for each attack, defence "
+      "and seed");
   AddConfigOptions(*run, command.config, command.overrides);
   run->add_option("--out", command.out,
                   "Directory for the results (default: runs/<task name>-<time>)");
@@ -49,7 +52,13 @@ CLI::App* AddRun(CLI::App& app, tern::simulation::RunCommand& command) {
       "  tern-sim run simulation/configs/quickstart.yaml\n"
       "  tern-sim run simulation/configs/w1.yaml --threads 2 --out runs/w1\n"
       "  tern-sim run simulation/configs/quickstart.yaml --set task.num_rounds=3 \\\n"
-      "      --set 'task.codec.up=none'");
+      "      --set 'task.codec.up=none'\n"
+      "  tern-sim run simulation/configs/quickstart.yaml \\\n"
+      "      --set 'simulation.attack={kind: sign_flip, fraction: 0.2, scale: 4}'\n"
+      "  tern-sim run simulation/configs/attack_lab.yaml --out runs/attack_lab\n"
+      "Of a lab, the directory holds the table of accuracies as attack_lab.json, attack_lab.svg "
+      "and "
+      "report.html.");
   return run;
 }
 

@@ -7,6 +7,7 @@
 
 #include "core/base/files.h"
 #include "core/base/status_macros.h"
+#include "simulation/client_id.h"
 #include "simulation/device_capabilities.h"
 
 namespace tern::simulation {

@@ -15,6 +15,7 @@
 #include "server/config/load_config.h"
 #include "server/report/html_report.h"
 #include "server/run_report.h"
+#include "simulation/lab_command.h"
 #include "simulation/simulator.h"
 #include "simulation/updates.h"
 
@@ -79,6 +80,10 @@ struct Inputs {
   Partition partition;
 };
 
+std::string OutOf(const RunCommand& command, const server::LoadedConfig& config) {
+  return command.out.empty() ? server::DefaultRunDirectory(config.task.name) : command.out;
+}
+
 absl::StatusOr<Inputs> LoadInputs(const RunCommand& command) {
   Inputs inputs;
   TERN_ASSIGN_OR_RETURN(inputs.config, server::LoadConfig(command.config, command.overrides));
@@ -92,28 +97,29 @@ absl::StatusOr<Inputs> LoadInputs(const RunCommand& command) {
   return inputs;
 }
 
-}  // namespace
+absl::StatusOr<std::unique_ptr<Simulator>> MakeSimulator(const RunCommand& command, Inputs& inputs,
+                                                         ProgressLine& progress) {
+  const server::LoadedConfig& config = inputs.config;
+  return Simulator::Create(
+      {.task = config.task,
+       .population = config.population,
+       .simulation = config.simulation,
+       .num_threads = command.num_threads,
+       .evaluate_every = config.evaluate_every,
+       .record_updates = command.record_updates,
+       .on_progress = [&progress](int64_t accepted,
+                                  int64_t wanted) { progress.Show(accepted, wanted); }},
+      inputs.train.get(), std::move(inputs.partition), inputs.test.get());
+}
 
-absl::Status Run(const RunCommand& command) {
-  const MonotonicClock clock;
-  const absl::Duration started = clock.Now();
-  TERN_ASSIGN_OR_RETURN(Inputs inputs, LoadInputs(command));
+// `started`: before the inputs were loaded.
+absl::Status RunOnce(const RunCommand& command, Inputs inputs, const Clock& clock,
+                     absl::Duration started) {
   const server::LoadedConfig& config = inputs.config;
   ProgressLine progress;
-  TERN_ASSIGN_OR_RETURN(
-      const std::unique_ptr<Simulator> simulator,
-      Simulator::Create(
-          {.task = config.task,
-           .population = config.population,
-           .simulation = config.simulation,
-           .num_threads = command.num_threads,
-           .evaluate_every = config.evaluate_every,
-           .record_updates = command.record_updates,
-           .on_progress = [&progress](int64_t accepted,
-                                      int64_t wanted) { progress.Show(accepted, wanted); }},
-          inputs.train.get(), std::move(inputs.partition), inputs.test.get()));
-  const std::string out =
-      command.out.empty() ? server::DefaultRunDirectory(config.task.name) : command.out;
+  TERN_ASSIGN_OR_RETURN(const std::unique_ptr<Simulator> simulator,
+                        MakeSimulator(command, inputs, progress));
+  const std::string out = OutOf(command, config);
   TERN_ASSIGN_OR_RETURN(
       const std::unique_ptr<server::RunReport> report,
       server::RunReport::Create(out, config.resolved_yaml,
@@ -140,6 +146,23 @@ absl::Status Run(const RunCommand& command) {
                 RecordedUpdatesDirectory(out).c_str());
   }
   return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status Run(const RunCommand& command) {
+  const MonotonicClock clock;
+  const absl::Duration started = clock.Now();
+  TERN_ASSIGN_OR_RETURN(Inputs inputs, LoadInputs(command));
+  const server::LoadedConfig& config = inputs.config;
+  if (config.lab.empty()) return RunOnce(command, std::move(inputs), clock, started);
+  if (command.record_updates > 0) {
+    return absl::InvalidArgumentError(
+        "--record-updates is for a single run, simulation.lab makes many");
+  }
+  return RunLabInto(OutOf(command, config),
+                    {.config = &config, .train = inputs.train.get(), .test = inputs.test.get()},
+                    command.num_threads);
 }
 
 }  // namespace tern::simulation

@@ -18,6 +18,8 @@ struct RunCommand {
   int64_t record_updates = 0;  // as Simulator::Options; WriteRecordedUpdates says where they are
 };
 
+// With a lab in the configuration as RunLabInto; else one run:
+//
 // Prints a line per round to standard output, and progress within a round to standard error if that
 // is a terminal. Errors as LoadConfig, LoadDataset, Simulator and RunReport; nothing was trained if
 // one of the first two.

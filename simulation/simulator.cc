@@ -6,6 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "compression/codec.h"
 #include "core/base/status_macros.h"
+#include "server/root_update.h"
+#include "simulation/client_id.h"
 
 namespace tern::simulation {
 namespace {
@@ -14,6 +16,7 @@ namespace {
 constexpr absl::Duration kStalled = absl::Hours(24 * 30);
 
 bool KeepsState(const server::Task& task) {
+  if (task.train.has_control() || !task.train.personal.empty()) return true;
   const std::vector<std::string> codecs = task.Codecs();
   return task.error_feedback &&
          std::any_of(codecs.begin(), codecs.end(), [](const std::string& codec) {
@@ -55,8 +58,15 @@ Simulator::Simulator(Options options, Population population, const Dataset* trai
 
 absl::Status Simulator::Start() {
   const server::Task& task = options_.task;
-  TERN_ASSIGN_OR_RETURN(coordinator_,
-                        server::Coordinator::Create(task, {.clock = &clock_, .observer = this}));
+  server::Coordinator::Parts parts = {.clock = &clock_, .observer = this};
+  if (task.aggregator.name == "fltrust") {
+    TERN_ASSIGN_OR_RETURN(parts.reference_update, server::MakeRootUpdate(task, train_));
+  }
+  TERN_ASSIGN_OR_RETURN(coordinator_, server::Coordinator::Create(task, std::move(parts)));
+  const server::AttackOptions& attack = options_.simulation.attack;
+  if (attack.kind != "none") {
+    TERN_ASSIGN_OR_RETURN(attack_, Attack::Create(attack, task, train_, &partition_));
+  }
   TERN_ASSIGN_OR_RETURN(report_, PopulationReport::Create(task, &population_, &partition_));
   // Most of those who cannot take part are known before anything has begun.
   std::vector<DeviceLoop::Refused> refused;
@@ -80,7 +90,8 @@ absl::Status Simulator::Start() {
                         .clock = &clock_,
                         .population = &population_,
                         .dataset = train_,
-                        .partition = &partition_});
+                        .partition = &partition_,
+                        .attack = attack_.get()});
   return absl::OkStatus();
 }
 

@@ -22,6 +22,7 @@
 #include "core/data/partition.h"
 #include "core/train/evaluator.h"
 #include "server/coordinator.h"
+#include "simulation/attacks/attack.h"
 #include "simulation/device_loop.h"
 #include "simulation/population.h"
 #include "simulation/population_report.h"
@@ -56,9 +57,9 @@ class Simulator final : private server::RoundObserver {
   };
 
   // `train` and `test` must outlive the simulator; `test` is read only if evaluate_every > 0.
-  // Client i is "client-<i>" and holds partition.client(i). Errors as ValidateTask and
-  // Population::Create; INVALID_ARGUMENT also for more clients per round than there are;
-  // FAILED_PRECONDITION as RunRound, where that is plain beforehand.
+  // Client i is "client-<i>" and holds partition.client(i). Errors as ValidateTask,
+  // Population::Create, Attack::Create and MakeRootUpdate; INVALID_ARGUMENT also for more clients
+  // per round than there are; FAILED_PRECONDITION as RunRound, where that is plain beforehand.
   static absl::StatusOr<std::unique_ptr<Simulator>> Create(Options options, const Dataset* train,
                                                            Partition partition,
                                                            const Dataset* test);
@@ -97,6 +98,7 @@ class Simulator final : private server::RoundObserver {
   SimulatedClock clock_;
   ThreadPool pool_;  // of evaluations
   PopulationReport report_;
+  std::unique_ptr<const Attack> attack_;  // null: all are honest
   std::unique_ptr<server::Coordinator> coordinator_;
   std::unique_ptr<DeviceLoop> devices_;
   uint64_t woken_round_ = 0;

@@ -18,8 +18,9 @@ namespace {
 double TrainingFlops(const Plan& plan, int64_t num_examples) {
   const absl::StatusOr<Cost> cost = CountCost(plan.model);
   TERN_CHECK(cost.ok());
-  return static_cast<double>(cost->training_flops) *
-         static_cast<double>(ExamplesTrained(plan.train, num_examples));
+  return StartFlops(*cost, plan.train, num_examples) +
+         static_cast<double>(cost->training_flops) *
+             static_cast<double>(ExamplesTrained(plan.train, num_examples));
 }
 
 // Bytes of the shortest update that the plan's codec can make, without the message around it.
@@ -27,8 +28,9 @@ int64_t LeastUploadBytes(const Plan& plan) {
   const auto codec = PlanCodec::Make(plan);
   TERN_CHECK(codec.ok());
   const auto encoder = compression::MakeEncoder(codec->spec());
-  return ChunkedBytes(compression::kFrameHeaderBytes + encoder->MinEncodedBytes(codec->Context(0)),
-                      /*with_lease_id=*/true);
+  const int64_t frame =
+      compression::kFrameHeaderBytes + encoder->MinEncodedBytes(codec->Context(0));
+  return ChunkedBytes(plan.train.receives_control() ? 2 * frame : frame, /*with_lease_id=*/true);
 }
 
 }  // namespace
@@ -58,7 +60,8 @@ client::Session::Progress Visit::CheckIn(absl::Duration now) {
 
 void Visit::Work(Worker& worker) {
   using State = client::Session::State;
-  trainer_.trainer = &worker.trainer;
+  LyingTrainer liar(&worker.trainer, attack.get());
+  trainer_.trainer = attack == nullptr ? static_cast<Trainer*>(&worker.trainer) : &liar;
   std::swap(buffers_, worker.buffers);
   buffers_.transfer.clear();  // of what the device before has left there
   client::Session::Progress progress = session_.Step();
@@ -69,10 +72,14 @@ void Visit::Work(Worker& worker) {
   } else {
     failure_ = progress.message;
   }
-  // The session needs none of it any more but error feedback's residual.
+  // The session needs none of it any more but what it keeps when the update is acknowledged.
   std::swap(buffers_.transfer, worker.buffers.transfer);
   if (!lease().plan.error_feedback || !has_update()) {
     std::swap(buffers_.parameters, worker.buffers.parameters);
+  }
+  if (!has_update()) {
+    std::swap(buffers_.control, worker.buffers.control);
+    std::swap(buffers_.personal, worker.buffers.personal);
   }
 }
 

@@ -17,6 +17,7 @@
 #include "core/base/clock.h"
 #include "core/data/dataset.h"
 #include "core/train/engine_trainer.h"
+#include "simulation/attacks/attack.h"
 #include "simulation/round_trip.h"
 #include "simulation/virtual_transport.h"
 
@@ -76,6 +77,8 @@ class Visit {
   bool is_queued = false;        // Work is in the work queue
   bool is_wanted_again = false;  // checks in again at once
   size_t class_index = 0;        // of the device
+  // What the device does instead of training; null: it is honest.
+  std::shared_ptr<RoundAttack> attack;
 
  private:
   // Hands the session the trainer of whatever worker it is with.
@@ -85,8 +88,9 @@ class Visit {
       return trainer->Prepare(plan, num_examples);
     }
     absl::StatusOr<TrainReport> Train(const Plan& plan, uint64_t client, const Dataset& dataset,
-                                      absl::Span<float> parameters) override {
-      return trainer->Train(plan, client, dataset, parameters);
+                                      absl::Span<float> parameters,
+                                      absl::Span<float> control) override {
+      return trainer->Train(plan, client, dataset, parameters, control);
     }
     Trainer* trainer = nullptr;
   };

@@ -31,6 +31,7 @@ enum class RandomPurpose : uint32_t {
   kNetwork = 10,      // how fast and how late its link is in a round
   kRotation = 11,     // signs of the stage `rotate`: round and seed only
   kSubset = 12,       // which coordinates an update holds
+  kAttack = 13,       // which clients of a simulation lie, and the noise that they send
 };
 
 // The key of one stream of random numbers. `client` is HashClientId of the client's id, 0 where

@@ -135,7 +135,7 @@ void Program::Backward(const ScheduledStep& step, const Call& call,
   }
 }
 
-float Program::Loss(const Call& call, const Batch& batch, double share) const {
+float Program::ForwardPass(const Call& call, const Batch& batch, double share) const {
   const std::vector<ScheduledStep>& steps = schedule_.training.steps;
   for (size_t i = 0; i < loss_step_; ++i) Forward(steps[i], call);
   const StepBuffers& buffers = steps[loss_step_].buffers;
@@ -162,7 +162,7 @@ float Program::Step(absl::Span<float> parameters, const Batch& batch, absl::Span
   const Call call = MakeCall(parameters, batch.inputs, static_cast<int64_t>(batch.labels.size()),
                              arena, arena_floats());
   const SgdUpdate update(options, vectors, schedule_.trained, parameters);
-  const float loss = Loss(call, batch, 1.0);
+  const float loss = ForwardPass(call, batch, 1.0);
   if (!std::isfinite(loss)) return loss;
   if (options.needs_gradient()) {
     BackwardPass(call, {.values = vectors.gradient.data()});
@@ -187,10 +187,17 @@ float Program::Gradient(absl::Span<const float> parameters, const Batch& batch,
   TERN_CHECK(static_cast<int64_t>(gradient.size()) == schedule_.trained.size);
   const Call call = MakeCall(parameters, batch.inputs, static_cast<int64_t>(batch.labels.size()),
                              arena, arena_floats());
-  const float loss = Loss(call, batch, options.share);
+  const float loss = ForwardPass(call, batch, options.share);
   if (!std::isfinite(loss)) return loss;
   BackwardPass(call, {.values = gradient.data(), .accumulate = options.accumulate});
   return loss;
+}
+
+float Program::Loss(absl::Span<const float> parameters, const Batch& batch,
+                    absl::Span<float> arena) const {
+  const Call call = MakeCall(parameters, batch.inputs, static_cast<int64_t>(batch.labels.size()),
+                             arena, arena_floats());
+  return ForwardPass(call, batch, 1.0);
 }
 
 void Program::ApplyGradient(const SgdOptions& options, const SgdVectors& vectors,

@@ -1,9 +1,9 @@
 // A model compiled for a batch size: the list of operations of a training step and one preplanned
 // arena.
 //
-// Call order: Compile, then any of Step, Gradient and Predict, from any number of threads as long
-// as each brings its own arena and parameters. A Program never changes and allocates nothing after
-// Compile. The arena carries nothing from one call to the next.
+// Call order: Compile, then any of Step, Gradient, Loss and Predict, from any number of threads as
+// long as each brings its own arena and parameters. A Program never changes and allocates nothing
+// after Compile. The arena carries nothing from one call to the next.
 #ifndef TERN_CORE_ENGINE_PROGRAM_H_
 #define TERN_CORE_ENGINE_PROGRAM_H_
 
@@ -67,6 +67,9 @@ class Program {
   float Gradient(absl::Span<const float> parameters, const Batch& batch, absl::Span<float> arena,
                  absl::Span<float> gradient, const GradientOptions& options = {}) const;
 
+  // The batch's mean loss alone, as Step and Gradient return it.
+  float Loss(absl::Span<const float> parameters, const Batch& batch, absl::Span<float> arena) const;
+
   // The rest of a step whose gradient is in vectors.gradient, which is of no use afterwards.
   void ApplyGradient(const SgdOptions& options, const SgdVectors& vectors,
                      absl::Span<float> parameters) const;
@@ -103,7 +106,7 @@ class Program {
   void AddSharedGradient(const CompiledLayer& layer, const float* gradient,
                          const Destination& destination) const;
   // The forward pass and the loss; the gradient of the logits is then in the arena.
-  float Loss(const Call& call, const Batch& batch, double share) const;
+  float ForwardPass(const Call& call, const Batch& batch, double share) const;
   // From there on.
   void BackwardPass(const Call& call, const Destination& destination) const;
 

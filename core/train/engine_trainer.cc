@@ -34,19 +34,32 @@ bool IsCompiledFor(const TrainOptions& train, const ProgramOptions& options) {
          options.scope == train.scope && options.loss == train.loss;
 }
 
+absl::Status CheckControl(const TrainOptions& options, absl::Span<const float> control,
+                          int64_t num_parameters) {
+  if (control.empty()) return absl::OkStatus();
+  const auto size = static_cast<int64_t>(control.size());
+  if (options.has_control() && size == num_parameters) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("a control variate of ", size, " coordinates, expected ",
+                   options.has_control() ? num_parameters : 0, " with the plan's method"));
+}
+
 }  // namespace
 
 absl::StatusOr<TrainReport> EngineTrainer::Train(const Plan& plan, uint64_t client,
                                                  const Dataset& dataset,
-                                                 absl::Span<float> parameters) {
+                                                 absl::Span<float> parameters,
+                                                 absl::Span<float> control) {
   TERN_RETURN_IF_ERROR(Prepare(plan, dataset.size()));
   TERN_RETURN_IF_ERROR(CheckFit(plan.model, *program_, dataset, parameters));
-  Begin(plan, dataset, parameters);
+  TERN_RETURN_IF_ERROR(CheckControl(plan.train, control, program_->layout().size));
+  Begin(plan, dataset, parameters, control);
   RandomStream random({.seed = plan.seed,
                        .round = plan.round,
                        .client = client,
                        .purpose = RandomPurpose::kBatchOrder});
   TrainReport report = {.num_examples = dataset.size(), .train_bytes = HeldBytes()};
+  TERN_RETURN_IF_ERROR(MeasureStart(plan, dataset, parameters, report));
   double total_loss = 0.0;
   for (int64_t epoch = 0; epoch < plan.train.local_epochs; ++epoch) {
     if (HasTakenAllSteps(plan.train, report.local_steps)) break;
@@ -58,6 +71,7 @@ absl::StatusOr<TrainReport> EngineTrainer::Train(const Plan& plan, uint64_t clie
     return Diverged(plan.train, report.local_steps, "parameters are");
   }
   report.train_loss = total_loss / static_cast<double>(report.local_steps);
+  UnpackStartGradient(control);
   return report;
 }
 
@@ -91,6 +105,7 @@ absl::Status EngineTrainer::PrepareBuffers(const Plan& plan, int64_t num_example
       {velocity_, sgd.needs_velocity() ? trained : 0},
       {gradient_, NeedsGradient(plan.train) ? trained : 0},
       {start_, sgd.needs_start() ? trained : 0},
+      {start_gradient_, plan.train.method == ClientMethod::kScaffoldGradient ? trained : 0},
   };
   // The old buffers go before the new ones come.
   for (const Buffer& buffer : buffers) {
@@ -112,7 +127,7 @@ absl::Status EngineTrainer::PrepareBuffers(const Plan& plan, int64_t num_example
 }
 
 void EngineTrainer::Begin(const Plan& plan, const Dataset& dataset,
-                          absl::Span<const float> parameters) {
+                          absl::Span<const float> parameters, absl::Span<float> control) {
   std::iota(order_.begin(), order_.end(), 0);
   // Of a round: nothing is carried over from the one before.
   const absl::Span<float> velocity = velocity_.span();
@@ -123,11 +138,47 @@ void EngineTrainer::Begin(const Plan& plan, const Dataset& dataset,
                   start_.span().begin() + range.offset);
     }
   }
+  control_ = {};
+  if (!control.empty()) {
+    // No coordinate moves up, so that none is overwritten before it has moved.
+    for (const TrainedRange& range : program_->trained().ranges) {
+      if (range.offset == range.begin) continue;
+      std::copy_n(control.begin() + range.begin, range.size, control.begin() + range.offset);
+    }
+    control_ = control.first(static_cast<size_t>(program_->trained().size));
+  }
   if (!plan.train.only_present_classes) return;
   std::fill(present_classes_.begin(), present_classes_.end(), uint8_t{0});
   for (int64_t i = 0; i < dataset.size(); ++i) {
     present_classes_[static_cast<size_t>(dataset.label(i))] = 1;
   }
+}
+
+absl::Status EngineTrainer::MeasureStart(const Plan& plan, const Dataset& dataset,
+                                         absl::Span<const float> parameters, TrainReport& report) {
+  const absl::Span<float> gradient = start_gradient_.span();
+  if (gradient.empty() && !plan.train.measure_start_loss) return absl::OkStatus();
+  double mean_loss = 0.0;
+  for (size_t begin = 0; begin < order_.size(); begin += labels_.size()) {
+    const Batch batch = Gather(dataset, absl::MakeConstSpan(order_).subspan(begin, labels_.size()));
+    const double share =
+        static_cast<double>(batch.labels.size()) / static_cast<double>(order_.size());
+    const float loss = gradient.empty()
+                           ? program_->Loss(parameters, batch, arena_.span())
+                           : program_->Gradient(parameters, batch, arena_.span(), gradient,
+                                                {.share = share, .accumulate = begin > 0});
+    if (!std::isfinite(loss)) {
+      return absl::AbortedError(
+          "the loss of the parameters that training begins with is not finite");
+    }
+    mean_loss += share * static_cast<double>(loss);
+  }
+  if (!AllFinite(gradient.data(), start_gradient_.size())) {
+    return absl::AbortedError(
+        "the gradient at the parameters that training begins with is not finite");
+  }
+  if (plan.train.measure_start_loss) report.metrics[kStartLossMetric] = mean_loss;
+  return absl::OkStatus();
 }
 
 absl::Status EngineTrainer::TrainEpoch(const Plan& plan, const Dataset& dataset,
@@ -175,12 +226,25 @@ Batch EngineTrainer::Gather(const Dataset& dataset, absl::Span<const int32_t> in
 }
 
 SgdVectors EngineTrainer::vectors() {
-  return {.velocity = velocity_.span(), .gradient = gradient_.span(), .start = start_.span()};
+  return {.velocity = velocity_.span(),
+          .gradient = gradient_.span(),
+          .start = start_.span(),
+          .control = control_};
+}
+
+void EngineTrainer::UnpackStartGradient(absl::Span<float> control) {
+  if (control.empty() || start_gradient_.size() == 0) return;
+  std::fill(control.begin(), control.end(), 0.0f);
+  for (const TrainedRange& range : program_->trained().ranges) {
+    std::copy_n(start_gradient_.span().begin() + range.offset, range.size,
+                control.begin() + range.begin);
+  }
 }
 
 int64_t EngineTrainer::HeldBytes() const {
   const int64_t floats = program_->layout().size + arena_.size() + inputs_.size() +
-                         velocity_.size() + gradient_.size() + start_.size();
+                         velocity_.size() + gradient_.size() + start_.size() +
+                         start_gradient_.size();
   return floats * static_cast<int64_t>(sizeof(float)) +
          static_cast<int64_t>((labels_.capacity() + order_.capacity()) * sizeof(int32_t) +
                               present_classes_.capacity());

@@ -24,15 +24,21 @@ class EngineTrainer final : public Trainer {
   // As Trainer::Train; prepares itself. Each epoch goes over the examples in a new order, all drawn
   // from one stream of random numbers; the last batch may be smaller.
   absl::StatusOr<TrainReport> Train(const Plan& plan, uint64_t client, const Dataset& dataset,
-                                    absl::Span<float> parameters) override;
+                                    absl::Span<float> parameters,
+                                    absl::Span<float> control) override;
 
  private:
   absl::Status PrepareProgram(const Plan& plan);
   // The program's memory, and nothing more than it.
   absl::Status PrepareBuffers(const Plan& plan, int64_t num_examples);
   // What training begins with: the order of the examples, zero velocity, where FedProx pulls to,
-  // the classes that there are.
-  void Begin(const Plan& plan, const Dataset& dataset, absl::Span<const float> parameters);
+  // the classes that there are. Packs `control` to its front.
+  void Begin(const Plan& plan, const Dataset& dataset, absl::Span<const float> parameters,
+             absl::Span<float> control);
+  // What the plan wants to know of the parameters before the first step, from one pass over the
+  // examples as order_ has them at first: the loss, the gradient. ABORTED: not finite.
+  absl::Status MeasureStart(const Plan& plan, const Dataset& dataset,
+                            absl::Span<const float> parameters, TrainReport& report);
   // One pass over the examples in the order of order_, or as far as max_local_steps allows; adds
   // its steps and losses.
   absl::Status TrainEpoch(const Plan& plan, const Dataset& dataset, absl::Span<float> parameters,
@@ -42,6 +48,8 @@ class EngineTrainer final : public Trainer {
                    absl::Span<const int32_t> indices, absl::Span<float> parameters);
   Batch Gather(const Dataset& dataset, absl::Span<const int32_t> indices);
   SgdVectors vectors();
+  // The gradient that MeasureStart took, as `control` is to hold it.
+  void UnpackStartGradient(absl::Span<float> control);
   int64_t HeldBytes() const;
 
   ModelSpec model_;  // that program_ was compiled from, under options_
@@ -53,6 +61,9 @@ class EngineTrainer final : public Trainer {
   AlignedFloats velocity_;
   AlignedFloats gradient_;
   AlignedFloats start_;
+  absl::Span<const float> control_;  // of this call's caller
+  // Of all examples; empty unless the plan's method is option I of SCAFFOLD.
+  AlignedFloats start_gradient_;
   std::vector<int32_t> labels_;           // of a batch, or micro-batch
   std::vector<int32_t> order_;            // of the dataset's examples
   std::vector<uint8_t> present_classes_;  // empty: the loss is about all

@@ -120,6 +120,8 @@ std::vector<MemoryItem> HeldItems(const Plan& plan, const Program& program, int6
       {"velocity", sgd.needs_velocity() ? trained_bytes : 0},
       {"gradient", NeedsGradient(plan.train) ? trained_bytes : 0},
       {"start of FedProx", sgd.needs_start() ? trained_bytes : 0},
+      {"gradient at the start",
+       plan.train.method == ClientMethod::kScaffoldGradient ? trained_bytes : 0},
       {"inputs of a batch", program.batch_size() * NumElements(plan.model.input) * kFloatBytes},
       {"labels", program.batch_size() * kLabelBytes},
       {"order of the examples", num_examples * kLabelBytes},

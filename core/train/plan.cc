@@ -47,6 +47,27 @@ absl::Status CheckPenalties(const TrainOptions& options) {
   return status;
 }
 
+absl::Status CheckMethod(const TrainOptions& options) {
+  const auto number = static_cast<int32_t>(options.method);
+  constexpr auto kLast = static_cast<int32_t>(ClientMethod::kFedDyn);
+  if (number < 0 || number > kLast) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("method is ", number, ", expected 0 (sgd) to ", kLast, " (feddyn)"));
+  }
+  if (options.method == ClientMethod::kFedDyn && options.proximal_mu == 0.0f) {
+    return absl::InvalidArgumentError(
+        "proximal_mu is 0, expected above 0 with method feddyn, whose alpha it is");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckPersonal(const PersonalScope& personal) {
+  const auto layers = static_cast<int64_t>(personal.layers.size());
+  if (layers <= kMaxLayers) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("personal.layers has ", layers, " names, expected at most ", kMaxLayers));
+}
+
 absl::Status CheckMemory(const TrainOptions& options) {
   absl::Status status;
   if (options.micro_batch_size < 0 || options.micro_batch_size > options.batch_size) {
@@ -84,6 +105,8 @@ absl::Status ValidateTrainOptions(const TrainOptions& options) {
   status.Update(CheckMemory(options));
   status.Update(ValidateUpdateScope(options.scope));
   status.Update(ValidateLossOptions(options.loss));
+  status.Update(CheckMethod(options));
+  status.Update(CheckPersonal(options.personal));
   return status;
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "core/engine/program_options.h"
@@ -11,6 +12,33 @@
 #include "core/model/model_spec.h"
 
 namespace tern {
+
+// What a method of federated optimization has a client do besides SGD. Persisted and sent by these
+// numbers: never renumber, only append.
+enum class ClientMethod : int32_t {
+  kSgd = 0,  // nothing
+  // SCAFFOLD (Karimireddy et al. 2020): the server's control variate c comes with the model, the
+  // client's c_i is kept on the device; c - c_i is added to every gradient, and what c_i changes by
+  // is sent as section `control`. Option II: the new c_i is c_i - c + (x - y) / (steps *
+  // learning_rate), of the parameters x that training began with and y that it ended with. Any
+  // option of SGD goes with it; with a momentum the divisor stays that, as in Flower's niid_bench.
+  kScaffold = 1,
+  // Option I: the new c_i is the gradient at x of the mean loss of all the client's examples.
+  kScaffoldGradient = 2,
+  // FedDyn (Acar et al. 2021): proximal_mu is its alpha; what the device keeps, minus its g_i, is
+  // added to every gradient, and grows by alpha times what is sent.
+  kFedDyn = 3,
+};
+
+// Parameters that a client trains for itself: they are neither sent nor replaced by the model's,
+// but kept on the device (FedPer: Arivazhagan et al. 2019; FedBN: Li et al. 2021).
+struct PersonalScope {
+  std::vector<std::string> layers;  // names of layers that have parameters
+  bool biases = false;              // all biases
+
+  bool empty() const { return layers.empty() && !biases; }
+  bool operator==(const PersonalScope&) const = default;
+};
 
 // How a client trains locally: mini-batch SGD in fp32. From momentum to proximal_mu those of
 // SgdOptions, 0 (false) is without.
@@ -33,6 +61,18 @@ struct TrainOptions {
   // The loss is about the classes that occur in the client's examples; the others' logits take no
   // part in it.
   bool only_present_classes = false;
+  ClientMethod method = ClientMethod::kSgd;
+  PersonalScope personal = {};
+  // The mean loss of the round's model on the client's examples is measured before training, and
+  // reported (q-FedAvg: Li et al. 2020).
+  bool measure_start_loss = false;
+
+  // Whether the server's control variate comes with the model.
+  bool receives_control() const {
+    return method == ClientMethod::kScaffold || method == ClientMethod::kScaffoldGradient;
+  }
+  // Whether a vector that the device keeps is added to every gradient.
+  bool has_control() const { return method != ClientMethod::kSgd; }
 
   bool operator==(const TrainOptions&) const = default;
 };

@@ -61,4 +61,12 @@ int64_t ExamplesTrained(const TrainOptions& train, int64_t num_examples) {
   return epochs * num_examples + train.max_local_steps % steps_per_epoch * train.batch_size;
 }
 
+double StartFlops(const Cost& cost, const TrainOptions& train, int64_t num_examples) {
+  const auto examples = static_cast<double>(num_examples);
+  if (train.method == ClientMethod::kScaffoldGradient) {
+    return static_cast<double>(cost.training_flops) * examples;
+  }
+  return train.measure_start_loss ? static_cast<double>(cost.forward_flops) * examples : 0.0;
+}
+
 }  // namespace tern

@@ -23,6 +23,10 @@ bool NeedsGradient(const TrainOptions& train);
 // The examples that a training goes over; the last step of an epoch takes those that are left.
 int64_t ExamplesTrained(const TrainOptions& train, int64_t num_examples);
 
+// Operations before the first step: of the pass that option I of SCAFFOLD or the start loss needs.
+// `cost` is PlanCost's.
+double StartFlops(const Cost& cost, const TrainOptions& train, int64_t num_examples);
+
 }  // namespace tern
 
 #endif  // TERN_CORE_TRAIN_PLAN_COST_H_

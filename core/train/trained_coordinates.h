@@ -1,5 +1,5 @@
-// Which coordinates of the flat vector a plan trains: all others keep the values that they were
-// given, so that an update need not send them.
+// Which coordinates of the flat vector a plan trains, and which of them an update sends: all others
+// keep the values that they were given, or are the client's own.
 #ifndef TERN_CORE_TRAIN_TRAINED_COORDINATES_H_
 #define TERN_CORE_TRAIN_TRAINED_COORDINATES_H_
 
@@ -10,8 +10,16 @@
 
 namespace tern {
 
-// `layout` is that of plan.model. INVALID_ARGUMENT: the plan's scope does not fit the model.
-absl::StatusOr<CoordinateSet> TrainedCoordinates(const Plan& plan, const ParameterLayout& layout);
+struct TrainedCoordinates {
+  CoordinateSet sent;
+  CoordinateSet personal;  // trained, not sent (PersonalScope); may be empty
+};
+
+// `layout` is that of plan.model. A bias is its layer's; a parameter that layers share is personal
+// where one of them is. INVALID_ARGUMENT: the plan's scopes do not fit the model, or nothing is
+// left to train or to send.
+absl::StatusOr<TrainedCoordinates> FindTrainedCoordinates(const Plan& plan,
+                                                          const ParameterLayout& layout);
 
 }  // namespace tern
 

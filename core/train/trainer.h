@@ -3,6 +3,8 @@
 #define TERN_CORE_TRAIN_TRAINER_H_
 
 #include <cstdint>
+#include <map>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -12,11 +14,19 @@
 
 namespace tern {
 
+// Metrics that a coordinator may weight updates by: the loss of the round's model on the client's
+// examples, and what an application says its update counts for.
+inline constexpr char kStartLossMetric[] = "start_loss";
+inline constexpr char kWeightMetric[] = "weight";
+
 // What was measured while a plan was trained.
 struct TrainReport {
   int64_t num_examples = 0;  // of the dataset
   int64_t local_steps = 0;
   double train_loss = 0.0;  // mean over all steps, without a proximal term
+  // Named numbers for the coordinator: kStartLossMetric where the plan measures it. A trainer of an
+  // application's own may add others, as kWeightMetric.
+  std::map<std::string, double> metrics;
   int64_t train_bytes = 0;  // the parameters, and the memory that the trainer holds
 };
 
@@ -34,12 +44,15 @@ class Trainer {
 
   // Trains `parameters` (in: the round's model; out: trained) on all of `dataset`. `client` is
   // HashClientId of the client's id; with the plan's seed and round it keys the order of the
-  // batches. INVALID_ARGUMENT: the plan cannot be executed, or dataset and model do not fit each
-  // other. ABORTED: training diverged (the loss or a parameter is not finite; the step is named).
-  // After an error `parameters` are of no use. One call at a time per Trainer.
+  // batches. `control`: empty, or with plan.train.has_control() as long as the parameters: in: what
+  // is added to every gradient; out: with kScaffoldGradient the gradient of the mean loss at the
+  // parameters as they came, 0 where nothing is trained; else of no use. INVALID_ARGUMENT: the plan
+  // cannot be executed, or dataset and model do not fit each other. ABORTED: training diverged (the
+  // loss or a parameter is not finite; the step is named). After an error neither is of use. One
+  // call at a time per Trainer.
   virtual absl::StatusOr<TrainReport> Train(const Plan& plan, uint64_t client,
-                                            const Dataset& dataset,
-                                            absl::Span<float> parameters) = 0;
+                                            const Dataset& dataset, absl::Span<float> parameters,
+                                            absl::Span<float> control) = 0;
 };
 
 }  // namespace tern

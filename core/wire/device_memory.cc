@@ -10,8 +10,12 @@ absl::StatusOr<MemoryReport> DescribeDeviceMemory(const Plan& plan, int64_t num_
   TERN_ASSIGN_OR_RETURN(MemoryReport report, DescribeMemory(plan, num_examples));
   TERN_ASSIGN_OR_RETURN(const PlanBytes bytes, CountPlanBytes(plan, codec));
   report.held.push_back({"model as sent, then the update", bytes.buffer()});
-  const int64_t scratch = CodecScratchBytes(plan, codec);
-  if (scratch > 0) report.held.push_back({"scratch of the codec", scratch});
+  const MemoryItem others[] = {{"control variate", bytes.control_vector()},
+                               {"personal parameters", bytes.personal_vector()},
+                               {"scratch of the codec", CodecScratchBytes(plan, codec)}};
+  for (const MemoryItem& item : others) {
+    if (item.bytes > 0) report.held.push_back(item);
+  }
   return report;
 }
 

@@ -17,13 +17,15 @@
 namespace tern {
 
 // The protocol that this build speaks.
-inline constexpr uint32_t kProtocolVersion = 2;
+inline constexpr uint32_t kProtocolVersion = 3;
 
 // The length of a lease id.
 inline constexpr int64_t kLeaseIdBytes = 16;
 
-// The section of an update that holds the parameters.
+// The sections of an update: of the parameters, and behind it, where the plan's method sends one,
+// of what the client's control variate changes by. Both are as long, and encoded by the same codec.
 inline constexpr char kParametersSection[] = "parameters";
+inline constexpr char kControlSection[] = "control";
 
 // What a device has; zero and empty mean "not known".
 struct Capabilities {

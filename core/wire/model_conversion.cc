@@ -56,6 +56,16 @@ absl::StatusOr<UpdateScope> UpdateScopeFromProto(const v1::UpdateScope& message)
       .channels = message.channels() == 0.0f ? 1.0f : message.channels()};
 }
 
+absl::StatusOr<PersonalScope> PersonalScopeFromProto(const v1::PersonalScope& message) {
+  TERN_RETURN_IF_ERROR(
+      CheckInRange("number of train.personal.layers", message.layers_size(), 0, kMaxLayers));
+  for (const std::string& layer : message.layers()) {
+    TERN_RETURN_IF_ERROR(CheckText("train.personal.layers", layer));
+  }
+  return PersonalScope{.layers = {message.layers().begin(), message.layers().end()},
+                       .biases = message.biases()};
+}
+
 void ToProto(const TrainOptions& value, v1::TrainOptions& message) {
   message.set_local_epochs(value.local_epochs);
   message.set_batch_size(value.batch_size);
@@ -79,6 +89,14 @@ void ToProto(const TrainOptions& value, v1::TrainOptions& message) {
     message.mutable_loss()->set_label_smoothing(value.loss.label_smoothing);
   }
   message.set_only_present_classes(value.only_present_classes);
+  message.set_method(static_cast<v1::TrainOptions::Method>(value.method));
+  if (!value.personal.empty()) {
+    for (const std::string& layer : value.personal.layers) {
+      message.mutable_personal()->add_layers(layer);
+    }
+    message.mutable_personal()->set_biases(value.personal.biases);
+  }
+  message.set_measure_start_loss(value.measure_start_loss);
 }
 
 // Of a number of the message; 0 is what `unspecified` says. ValidateTrainOptions knows the rest.
@@ -89,6 +107,7 @@ Enum EnumOr(int number, Enum unspecified) {
 
 absl::StatusOr<TrainOptions> TrainOptionsFromProto(const v1::TrainOptions& message) {
   TERN_ASSIGN_OR_RETURN(UpdateScope scope, UpdateScopeFromProto(message.scope()));
+  TERN_ASSIGN_OR_RETURN(PersonalScope personal, PersonalScopeFromProto(message.personal()));
   TrainOptions options = {
       .local_epochs = message.local_epochs(),
       .batch_size = message.batch_size(),
@@ -105,7 +124,10 @@ absl::StatusOr<TrainOptions> TrainOptionsFromProto(const v1::TrainOptions& messa
       .scope = std::move(scope),
       .loss = {.kind = EnumOr(message.loss().kind(), LossKind::kSoftmaxCrossEntropy),
                .label_smoothing = message.loss().label_smoothing()},
-      .only_present_classes = message.only_present_classes()};
+      .only_present_classes = message.only_present_classes(),
+      .method = static_cast<ClientMethod>(message.method()),
+      .personal = std::move(personal),
+      .measure_start_loss = message.measure_start_loss()};
   TERN_RETURN_IF_ERROR(ValidateTrainOptions(options));
   return options;
 }

@@ -46,6 +46,28 @@ constexpr uint32_t LengthDelimitedTag(int field_number) {
   return static_cast<uint32_t>(field_number) << 3 | kLengthDelimited;
 }
 
+// The bytes of a section before its frame, which is its last field.
+std::string BeforeFrame(const v1::Section& section, int64_t frame_bytes) {
+  using google::protobuf::io::CodedOutputStream;
+  TERN_CHECK(frame_bytes > 0 && frame_bytes <= kMaxMessageBytes);
+  const uint32_t section_tag = LengthDelimitedTag(v1::Update::kSectionsFieldNumber);
+  const uint32_t frame_tag = LengthDelimitedTag(v1::Section::kFrameFieldNumber);
+  const auto frame_size = static_cast<uint32_t>(frame_bytes);
+  const std::string fields = SerializeMessage(section);
+  const size_t section_bytes = fields.size() + CodedOutputStream::VarintSize32(frame_tag) +
+                               CodedOutputStream::VarintSize32(frame_size) + frame_size;
+  std::string bytes;
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  CodedOutputStream output(&stream);
+  output.WriteTag(section_tag);
+  output.WriteVarint32(static_cast<uint32_t>(section_bytes));
+  output.WriteString(fields);
+  output.WriteTag(frame_tag);
+  output.WriteVarint32(frame_size);
+  output.Trim();
+  return bytes;
+}
+
 }  // namespace
 
 template <typename T>
@@ -67,34 +89,21 @@ std::string Serialize(Update&& update) {
   return SerializeMessage(message);
 }
 
-UpdateEnvelope MakeUpdateEnvelope(const Update& update, int64_t frame_bytes) {
-  using google::protobuf::io::CodedOutputStream;
-  TERN_CHECK(update.sections.size() == 1 && update.sections[0].frame.empty() && frame_bytes > 0 &&
-             frame_bytes <= kMaxMessageBytes);
+UpdateEnvelope MakeUpdateEnvelope(const Update& update, absl::Span<const int64_t> frame_bytes) {
+  TERN_CHECK(!update.sections.empty() && update.sections.size() == frame_bytes.size());
   v1::Update head;
   v1::Update tail;
   ToProto(update, tail);
-  const v1::Section section = tail.sections(0);
+  UpdateEnvelope envelope;
+  for (size_t i = 0; i < frame_bytes.size(); ++i) {
+    TERN_CHECK(update.sections[i].frame.empty());
+    envelope.before.push_back(BeforeFrame(tail.sections(static_cast<int>(i)), frame_bytes[i]));
+  }
   tail.clear_sections();
   head.mutable_lease_id()->swap(*tail.mutable_lease_id());
   head.mutable_base_hash()->swap(*tail.mutable_base_hash());
-  UpdateEnvelope envelope = {.before = SerializeMessage(head), .after = SerializeMessage(tail)};
-
-  // The frame is the last field of the section, and the section the last one of the head.
-  const uint32_t section_tag = LengthDelimitedTag(v1::Update::kSectionsFieldNumber);
-  const uint32_t frame_tag = LengthDelimitedTag(v1::Section::kFrameFieldNumber);
-  const auto frame_size = static_cast<uint32_t>(frame_bytes);
-  const std::string fields = SerializeMessage(section);
-  const size_t section_bytes = fields.size() + CodedOutputStream::VarintSize32(frame_tag) +
-                               CodedOutputStream::VarintSize32(frame_size) + frame_size;
-  google::protobuf::io::StringOutputStream stream(&envelope.before);
-  CodedOutputStream output(&stream);
-  output.WriteTag(section_tag);
-  output.WriteVarint32(static_cast<uint32_t>(section_bytes));
-  output.WriteString(fields);
-  output.WriteTag(frame_tag);
-  output.WriteVarint32(frame_size);
-  output.Trim();
+  envelope.before[0].insert(0, SerializeMessage(head));
+  envelope.after = SerializeMessage(tail);
   return envelope;
 }
 

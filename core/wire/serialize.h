@@ -9,9 +9,11 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "core/model/model_spec.h"
 #include "core/wire/messages.h"
 
@@ -29,15 +31,16 @@ std::string Serialize(const T& value);
 std::string Serialize(Update&& update);
 std::string Serialize(Chunk&& chunk);
 
-// The bytes of an update around its frame: before + frame + after are those of Serialize.
+// The bytes of an update around its frames: those of Serialize are before[0], the first section's
+// frame, before[1], the second's, and so on, then `after`.
 struct UpdateEnvelope {
-  std::string before;
+  std::vector<std::string> before;
   std::string after;
 };
 
-// For an update with one section, whose frame of `frame_bytes`, 1 to kMaxMessageBytes, is not in
+// For an update whose sections' frames, of `frame_bytes` each, 1 to kMaxMessageBytes, are not in
 // it: so that a device encodes into the buffer that it sends, and holds no second copy.
-UpdateEnvelope MakeUpdateEnvelope(const Update& update, int64_t frame_bytes);
+UpdateEnvelope MakeUpdateEnvelope(const Update& update, absl::Span<const int64_t> frame_bytes);
 
 template <typename T>
 absl::StatusOr<T> Parse(absl::string_view bytes);

@@ -17,7 +17,9 @@
 #include "core/model/zoo.h"
 #include "core/wire/model_file.h"
 #include "core/wire/proto_conversion.h"
+#include "server/config/load_lab.h"
 #include "server/config/load_population.h"
+#include "server/config/load_strategy.h"
 #include "server/config/proto_to_yaml.h"
 #include "server/config/yaml_to_proto.h"
 #include "tern/v1/config.pb.h"
@@ -105,21 +107,25 @@ UpdateScope UpdateScopeOf(const v1::Train::Update& source) {
 }
 
 TrainOptions TrainOptionsOf(const v1::Train& source) {
-  return {.local_epochs = source.local_epochs(),
-          .batch_size = source.batch_size(),
-          .learning_rate = source.learning_rate(),
-          .momentum = source.momentum(),
-          .nesterov = source.nesterov(),
-          .weight_decay = source.weight_decay(),
-          .clip_norm = source.clip_norm(),
-          .clip_value = source.clip_value(),
-          .proximal_mu = source.proximal_mu(),
-          .micro_batch_size = source.micro_batch_size(),
-          .memory = static_cast<MemoryMode>(source.memory()),
-          .scope = UpdateScopeOf(source.update()),
-          .loss = {.kind = static_cast<LossKind>(source.loss().kind()),
-                   .label_smoothing = source.loss().label_smoothing()},
-          .only_present_classes = source.loss().only_present_classes()};
+  return {
+      .local_epochs = source.local_epochs(),
+      .batch_size = source.batch_size(),
+      .learning_rate = source.learning_rate(),
+      .momentum = source.momentum(),
+      .nesterov = source.nesterov(),
+      .weight_decay = source.weight_decay(),
+      .clip_norm = source.clip_norm(),
+      .clip_value = source.clip_value(),
+      .proximal_mu = source.proximal_mu(),
+      .micro_batch_size = source.micro_batch_size(),
+      .memory = static_cast<MemoryMode>(source.memory()),
+      .scope = UpdateScopeOf(source.update()),
+      .loss = {.kind = static_cast<LossKind>(source.loss().kind()),
+               .label_smoothing = source.loss().label_smoothing()},
+      .only_present_classes = source.loss().only_present_classes(),
+      .method = static_cast<ClientMethod>(source.method()),
+      .personal = {.layers = {source.personal().layers().begin(), source.personal().layers().end()},
+                   .biases = source.personal().biases()}};
 }
 
 absl::Status SetTask(const v1::Task& source, uint64_t seed, Task& task) {
@@ -136,12 +142,8 @@ absl::Status SetTask(const v1::Task& source, uint64_t seed, Task& task) {
   task.residual = {.format = static_cast<ResidualFormat>(source.codec().residual().format()),
                    .decay = source.codec().residual().decay(),
                    .max_age = source.codec().residual().max_age()};
-  task.aggregator = source.strategy().aggregator();
-  task.optimizer = {.name = source.strategy().optimizer(),
-                    .learning_rate = source.strategy().learning_rate(),
-                    .momentum = source.strategy().momentum()};
-  task.max_update_abs = source.strategy().max_update_abs();
-  task.max_num_examples = source.strategy().max_num_examples();
+  task.client_schedule = ScheduleOf(source.train().schedule());
+  TERN_RETURN_IF_ERROR(SetStrategy(source.strategy(), task));
   task.round = {.cohort_size = source.round().cohort_size(),
                 .over_selection = source.round().over_selection(),
                 .min_updates = source.round().min_updates(),
@@ -200,8 +202,10 @@ absl::Status SetConfig(const v1::Config& source, LoadedConfig& config) {
   TERN_RETURN_IF_ERROR(SetTask(source.task(), source.seed(), config.task));
   TERN_RETURN_IF_ERROR(SetServer(source.server(), config.server));
   config.evaluate_every = source.task().evaluate().every();
-  if (config.evaluate_every >= 0) return absl::OkStatus();
-  return FieldError("task.evaluate.every", absl::StrCat(config.evaluate_every), "0 or more");
+  if (config.evaluate_every < 0) {
+    return FieldError("task.evaluate.every", absl::StrCat(config.evaluate_every), "0 or more");
+  }
+  return SetLab(source, config);
 }
 
 // A message begins with the field that it is about; says where that field was given.

@@ -40,9 +40,36 @@ struct DeviceGroupOptions {
   int64_t ram_bytes = 0;  // 0: the profile's
   AvailabilityOptions availability;
 };
+// Clients that lie; simulation/attacks knows how.
+struct AttackOptions {
+  std::string kind = "none";
+  double fraction = 0.2;  // of the clients, rounded down
+  // False: the same clients in every round. True: this part of each round's cohort, so that none
+  // has more.
+  bool per_cohort = false;
+  double scale = 0.0;  // how strong; 0: the kind's own
+};
 struct SimulationOptions {
   bool train_dropped = false;
   absl::Duration check_in_spread = absl::Minutes(1);
+  AttackOptions attack = {};
+};
+
+// Many simulations instead of one: each defence under each attack, with each seed.
+struct LabOptions {
+  struct Attack {
+    std::string name;  // "alie(scale=1.5)"; no other has it
+    AttackOptions options;
+  };
+  struct Defence {
+    std::string name;  // "krum(f=5)"; no other has it
+    Task task;         // with the defence's strategy
+  };
+  std::vector<Attack> attacks;  // the first is none
+  std::vector<Defence> defences;
+  std::vector<uint64_t> seeds;
+
+  bool empty() const { return attacks.empty(); }
 };
 
 struct LoadedConfig {
@@ -52,6 +79,7 @@ struct LoadedConfig {
   int64_t num_clients = 0;
   std::vector<DeviceGroupOptions> population;  // fractions add up to 1; empty: no limits
   SimulationOptions simulation;
+  LabOptions lab;  // empty: one simulation
   Task task;
   int64_t evaluate_every = 1;  // rounds; 0: never
   ServerOptions server;

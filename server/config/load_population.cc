@@ -17,6 +17,10 @@ namespace {
 constexpr double kMaxSeconds = 1e9;
 constexpr double kFractionTolerance = 1e-6;
 constexpr absl::string_view kAvailabilityKinds[] = {"always", "diurnal", "markov", "trace"};
+constexpr absl::string_view kAttackKinds[] = {"none",     "label_flip",        "sign_flip",
+                                              "gaussian", "model_replacement", "alie",
+                                              "ipm",      "free_rider"};
+constexpr double kMaxAttackScale = 1e6;
 
 absl::Status CheckRange(absl::string_view field, double value, double min, double max) {
   if (value >= min && value <= max) return absl::OkStatus();  // false for NaN
@@ -32,6 +36,13 @@ AvailabilityOptions FromProto(const v1::Availability& source) {
           .mean_on_s = source.mean_on_s(),
           .mean_off_s = source.mean_off_s(),
           .file = source.file()};
+}
+
+AttackOptions FromProto(const v1::Attack& source) {
+  return {.kind = source.kind(),
+          .fraction = source.fraction(),
+          .per_cohort = source.per_cohort(),
+          .scale = source.scale()};
 }
 
 absl::Status SetGroup(const v1::DeviceGroup& source, absl::string_view path,
@@ -75,8 +86,11 @@ absl::Status SetPopulation(const v1::Config& source, LoadedConfig& config) {
   const double spread = source.simulation().check_in_spread_s();
   TERN_RETURN_IF_ERROR(CheckRange("simulation.check_in_spread_s", spread, 0.0, kMaxSeconds));
   config.simulation = {.train_dropped = source.simulation().train_dropped(),
-                       .check_in_spread = absl::Seconds(spread)};
-  return absl::OkStatus();
+                       .check_in_spread = absl::Seconds(spread),
+                       .attack = FromProto(source.simulation().attack())};
+  const absl::Status attack = ValidateAttackOptions(config.simulation.attack);
+  if (attack.ok()) return attack;
+  return {attack.code(), absl::StrCat("simulation.", attack.message())};
 }
 
 absl::Status ValidateAvailabilityOptions(const AvailabilityOptions& options) {
@@ -100,6 +114,21 @@ absl::Status ValidateAvailabilityOptions(const AvailabilityOptions& options) {
         "availability.file is not given, expected a CSV file with the header client,start_s,end_s");
   }
   return absl::OkStatus();
+}
+
+std::vector<std::string> AttackNames() {
+  return {std::begin(kAttackKinds), std::end(kAttackKinds)};
+}
+
+absl::Status ValidateAttackOptions(const AttackOptions& options) {
+  if (std::find(std::begin(kAttackKinds), std::end(kAttackKinds), options.kind) ==
+      std::end(kAttackKinds)) {
+    return absl::InvalidArgumentError(absl::StrCat("attack.kind is '", options.kind,
+                                                   "', expected one of ",
+                                                   absl::StrJoin(kAttackKinds, ", ")));
+  }
+  TERN_RETURN_IF_ERROR(CheckRange("attack.fraction", options.fraction, 0.0, 1.0));
+  return CheckRange("attack.scale", options.scale, 0.0, kMaxAttackScale);
 }
 
 }  // namespace tern::server

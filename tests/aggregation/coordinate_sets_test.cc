@@ -5,18 +5,17 @@
 #include <cmath>
 
 #include "aggregation/aggregator.h"
-#include "aggregation/mean.h"
+#include "aggregation/weighted_sums.h"
 #include "compression/dense_sinks.h"
 #include "core/base/random.h"
 #include "core/model/zoo.h"
+#include "tests/aggregation/test_updates.h"
 
 namespace tern::aggregation {
 namespace {
 
 using compression::CodecContext;
 using ::testing::ElementsAre;
-
-using SharedSet = std::shared_ptr<const CoordinateSet>;
 
 struct Update {
   std::vector<float> values;
@@ -63,14 +62,6 @@ class BlockDecoder final : public compression::Decoder {
       compression::MakeDecoder(compression::ParseCodec("none").value());
 };
 
-SharedSet MakeSet(std::vector<CoordinateRun> runs, int64_t full_size) {
-  auto set = std::make_shared<CoordinateSet>();
-  for (const CoordinateRun& run : runs) set->size += run.size;
-  set->runs = std::move(runs);
-  set->full_size = full_size;
-  return set;
-}
-
 void Accumulate(Aggregator& aggregator, const Update& update) {
   std::string payload;
   ByteWriter writer(&payload);
@@ -78,15 +69,15 @@ void Accumulate(Aggregator& aggregator, const Update& update) {
   const CodecContext context{.count = static_cast<int64_t>(update.values.size())};
   aggregator.Accumulate(
       {.decoder = BlockDecoder(7, update.sparse), .payload = payload, .context = context},
-      update.weight, update.set);
+      {.weight = update.weight}, update.set);
 }
 
 std::vector<float> Report(Aggregator& aggregator) {
-  return (std::move(aggregator).Report()).value();
+  return (std::move(aggregator).Report({})).value().values;
 }
 
 std::unique_ptr<Aggregator> Make(int64_t count, int64_t max_total_weight) {
-  return MakeAggregator("mean", {.count = count, .max_total_weight = max_total_weight}).value();
+  return MakeAggregator({}, {.count = count, .max_total_weight = max_total_weight}).value();
 }
 
 TEST(CoordinateSets, EachCoordinate_IsTheMeanOfThoseThatHoldIt) {
@@ -96,7 +87,6 @@ TEST(CoordinateSets, EachCoordinate_IsTheMeanOfThoseThatHoldIt) {
   Accumulate(*aggregator, {.values = {1.0f, 2.0f, 3.0f}, .weight = 1, .set = low});
   Accumulate(*aggregator, {.values = {5.0f, 6.0f, 7.0f}, .weight = 3, .set = low});
   Accumulate(*aggregator, {.values = {8.0f, 9.0f}, .weight = 4, .set = high});
-  EXPECT_EQ(aggregator->num_updates(), 3);
   // Coordinates 3 and 5 are held by none.
   EXPECT_THAT(Report(*aggregator), ElementsAre(4.0f, 6.5f, 9.0f, 0.0f, 6.0f, 0.0f));
 }
@@ -180,7 +170,7 @@ class MixedUpdates : public ::testing::Test {
   }
 
   std::unique_ptr<Aggregator> Make() const {
-    return aggregation::MakeAggregator("mean", limits()).value();
+    return aggregation::MakeAggregator({}, limits()).value();
   }
   AggregatorLimits limits() const {
     return {.count = count_, .max_total_weight = kNumUpdates * 1000};
@@ -210,7 +200,12 @@ TEST_F(MixedUpdates, Report_EqualsThePreciseMeanOverTheHolders) {
     }
   }
   const std::vector<float> mean = Sequential();
-  const double fraction = std::ldexp(1.0, -MeanFractionBits(limits()).value() - 1);
+  const double fraction = std::ldexp(
+      1.0,
+      -FractionBits(
+           {.count = count_, .max_update_abs = 16.0, .max_total_weight = limits().max_total_weight})
+              .value() -
+          1);
   for (size_t i = 0; i < mean.size(); ++i) {
     const auto precise = static_cast<double>(sums[i] / weights[i]);
     ASSERT_NEAR(mean[i], precise, fraction + std::abs(precise) * 0x1p-23) << i;
@@ -238,8 +233,9 @@ TEST_F(MixedUpdates, AnyOrderAndAnyMergeTree_ReportsTheSameBits) {
       aggregators.front()->Merge(std::move(*aggregators.back()));
       aggregators.pop_back();
     }
-    EXPECT_EQ(aggregators[0]->num_updates(), kNumUpdates);
-    ASSERT_EQ(Report(*aggregators[0]), expected) << trial;
+    const Aggregate aggregate = (std::move(*aggregators[0]).Report({})).value();
+    EXPECT_EQ(aggregate.num_updates, kNumUpdates);
+    ASSERT_EQ(aggregate.values, expected) << trial;
   }
 }
 

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 
+#include "aggregation/weighted_sums.h"
 #include "compression/dense_sinks.h"
 #include "core/base/random.h"
 #include "tests/testing/status_matchers.h"
@@ -21,6 +22,12 @@ using ::testing::ElementsAre;
 
 constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
 
+int MeanFractionBits(float max_update_abs, int64_t max_total_weight) {
+  return FractionBits(
+             {.count = 1, .max_update_abs = max_update_abs, .max_total_weight = max_total_weight})
+      .value();
+}
+
 struct Update {
   std::string payload;
   int64_t weight;
@@ -29,7 +36,7 @@ struct Update {
 class MeanTest : public ::testing::Test {
  protected:
   std::unique_ptr<Aggregator> Make(const AggregatorLimits& limits) const {
-    return MakeAggregator("mean", limits).value();
+    return MakeAggregator({.name = "mean"}, limits).value();
   }
 
   // Codec `none`, so that the values are what the aggregator gets.
@@ -44,7 +51,7 @@ class MeanTest : public ::testing::Test {
     const compression::CodecContext context{
         .count = static_cast<int64_t>(update.payload.size() / sizeof(float))};
     aggregator.Accumulate({.decoder = *decoder_, .payload = update.payload, .context = context},
-                          update.weight, nullptr);
+                          {.weight = update.weight}, nullptr);
   }
 
   // Updates of `count` coordinates up to `max_abs`, with weights from 1 to `max_weight`.
@@ -64,7 +71,7 @@ class MeanTest : public ::testing::Test {
   }
 
   std::vector<float> Report(std::unique_ptr<Aggregator> aggregator) const {
-    return (std::move(*aggregator).Report()).value();
+    return (std::move(*aggregator).Report({})).value().values;
   }
 
   std::unique_ptr<compression::Decoder> decoder_ =
@@ -75,8 +82,10 @@ TEST_F(MeanTest, Report_IsTheWeightedMean) {
   auto aggregator = Make({.count = 3, .max_total_weight = 4});
   Accumulate(*aggregator, MakeUpdate({1.0f, -2.0f, 0.0f}, 1));
   Accumulate(*aggregator, MakeUpdate({2.0f, 2.0f, 0.5f}, 3));
-  EXPECT_EQ(aggregator->num_updates(), 2);
-  EXPECT_THAT(Report(std::move(aggregator)), ElementsAre(1.75f, 1.0f, 0.375f));
+  const Aggregate aggregate = (std::move(*aggregator).Report({})).value();
+  EXPECT_EQ(aggregate.num_updates, 2);
+  EXPECT_THAT(aggregate.values, ElementsAre(1.75f, 1.0f, 0.375f));
+  EXPECT_EQ(aggregate.mean_squared_norm, 0.0);
 }
 
 TEST_F(MeanTest, OneUpdate_ComesBackAsItIs) {
@@ -89,7 +98,7 @@ TEST_F(MeanTest, OneUpdate_ComesBackAsItIs) {
 
 TEST_F(MeanTest, Report_WithoutUpdates_IsFailedPrecondition) {
   auto aggregator = Make({.count = 3, .max_total_weight = 4});
-  EXPECT_THAT(std::move(*aggregator).Report(),
+  EXPECT_THAT(std::move(*aggregator).Report({}),
               StatusIs(absl::StatusCode::kFailedPrecondition, "no update was accumulated"));
 }
 
@@ -97,34 +106,9 @@ TEST_F(MeanTest, Report_ClearsTheAggregator) {
   auto aggregator = Make({.count = 1, .max_total_weight = 4});
   for (const float value : {1.0f, 3.0f}) {
     Accumulate(*aggregator, MakeUpdate({value}, 4));
-    EXPECT_THAT(std::move(*aggregator).Report().value(), ElementsAre(value));
-    EXPECT_EQ(aggregator->num_updates(), 0);
-  }
-}
-
-// Any order and any tree of merges: the same bits.
-TEST_F(MeanTest, AnyOrderAndAnyMergeTree_ReportsTheSameBits) {
-  constexpr int64_t kCount = 300;
-  const AggregatorLimits limits = {.count = kCount, .max_total_weight = 40 * 1000};
-  std::vector<Update> updates = RandomUpdates(40, kCount, 16.0f, 1000);
-  auto sequential = Make(limits);
-  for (const Update& update : updates) Accumulate(*sequential, update);
-  const std::vector<float> expected = Report(std::move(sequential));
-
-  RandomStream random({.seed = 61});
-  for (int trial = 0; trial < 50; ++trial) {
-    random.Shuffle(absl::MakeSpan(updates));
-    std::vector<std::unique_ptr<Aggregator>> aggregators;
-    const uint32_t parts = 1 + random.Below(8);
-    for (uint32_t part = 0; part < parts; ++part) aggregators.push_back(Make(limits));
-    for (const Update& update : updates) Accumulate(*aggregators[random.Below(parts)], update);
-    while (aggregators.size() > 1) {
-      random.Shuffle(absl::MakeSpan(aggregators));
-      aggregators.front()->Merge(std::move(*aggregators.back()));
-      aggregators.pop_back();
-    }
-    EXPECT_EQ(aggregators[0]->num_updates(), 40);
-    ASSERT_EQ(Report(std::move(aggregators[0])), expected) << trial;
+    const Aggregate aggregate = std::move(*aggregator).Report({}).value();
+    EXPECT_THAT(aggregate.values, ElementsAre(value));
+    EXPECT_EQ(aggregate.num_updates, 1);
   }
 }
 
@@ -135,9 +119,9 @@ TEST_F(MeanTest, Merge_TakesOverAndEmptiesTheOther) {
   Accumulate(*second, MakeUpdate({2.0f}, 2));
   first->Merge(std::move(*second));
   first->Merge(std::move(*Make(limits)));
-  EXPECT_EQ(first->num_updates(), 1);
-  EXPECT_EQ(second->num_updates(), 0);
   EXPECT_THAT(Report(std::move(first)), ElementsAre(2.0f));
+  EXPECT_THAT(std::move(*second).Report({}),
+              StatusIs(absl::StatusCode::kFailedPrecondition, "mean: no update"));
 }
 
 // Against a mean in 64-bit significands: each value is off by 2^-(S+1) at most, and so is their
@@ -147,7 +131,7 @@ TEST_F(MeanTest, Report_EqualsThePreciseMeanToTheFraction) {
   for (const uint32_t max_weight : {1u, 1000u, 1u << 30}) {
     const AggregatorLimits limits = {.count = kCount,
                                      .max_total_weight = int64_t{100} * max_weight};
-    const int fraction_bits = MeanFractionBits(limits).value();
+    const int fraction_bits = MeanFractionBits(16.0f, limits.max_total_weight);
     const std::vector<Update> updates = RandomUpdates(100, kCount, 16.0f, max_weight);
     auto aggregator = Make(limits);
     std::vector<long double> sums(kCount, 0.0L);
@@ -174,7 +158,7 @@ TEST_F(MeanTest, Report_EqualsThePreciseMeanToTheFraction) {
 // Rounding to the fraction is to the nearest, ties to even: S is 20 under these limits.
 TEST_F(MeanTest, EachValue_IsRoundedOnceToTheNearestMultiple) {
   const AggregatorLimits limits = {.count = 6, .max_total_weight = (int64_t{1} << 38) - 1};
-  ASSERT_EQ(MeanFractionBits(limits).value(), 20);
+  ASSERT_EQ(MeanFractionBits(16.0f, limits.max_total_weight), 20);
   const float unit = 0x1p-20f;
   auto aggregator = Make(limits);
   Accumulate(*aggregator, MakeUpdate({0.5f * unit, 1.5f * unit, 2.5f * unit, -0.5f * unit,
@@ -240,7 +224,7 @@ struct Encoded {
 TEST_F(MeanTest, QuantizedUpdates_AreAggregatedAsTheyDecode) {
   const Encoded update("quantize(8)", SmallUpdate(1000, 62), 1);
   auto aggregator = Make({.count = 1000, .max_total_weight = 100});
-  aggregator->Accumulate(update.View(), 100, nullptr);
+  aggregator->Accumulate(update.View(), {.weight = 100}, nullptr);
   const std::vector<float> mean = Report(std::move(aggregator));
   for (size_t i = 0; i < mean.size(); ++i) ASSERT_NEAR(mean[i], update.decoded[i], 0x1p-41);
 }
@@ -254,7 +238,7 @@ TEST_F(MeanTest, RotatedUpdates_AreSummedBeforeTheInverseWithTheSameMean) {
       // One of them does not rotate.
       const Encoded update(client == 3 ? "quantize(8)" : "rotate|eden(2)",
                            SmallUpdate(count, client), client);
-      aggregator->Accumulate(update.View(), 10, nullptr);
+      aggregator->Accumulate(update.View(), {.weight = 10}, nullptr);
       for (size_t i = 0; i < sum.size(); ++i) sum[i] += 0.2 * update.decoded[i];
     }
     const std::vector<float> mean = Report(std::move(aggregator));
@@ -271,21 +255,18 @@ TEST_F(MeanTest, RotatedUpdatesInAnyOrderAndAnySplit_GiveTheSameBits) {
                          client);
   }
   auto forward = Make(limits);
-  for (const Encoded& update : updates) forward->Accumulate(update.View(), 7, nullptr);
+  for (const Encoded& update : updates) forward->Accumulate(update.View(), {.weight = 7}, nullptr);
   auto first = Make(limits);
   auto second = Make(limits);
   for (size_t i = updates.size(); i > 0; --i) {
-    (i % 2 == 0 ? first : second)->Accumulate(updates[i - 1].View(), 7, nullptr);
+    (i % 2 == 0 ? first : second)->Accumulate(updates[i - 1].View(), {.weight = 7}, nullptr);
   }
   first->Merge(std::move(*second));
   EXPECT_EQ(Report(std::move(first)), Report(std::move(forward)));
 }
 
-TEST(MeanFractionBits, UseWhatTheLimitsLeave) {
-  const auto bits = [](float max_abs, int64_t weight) {
-    return MeanFractionBits({.count = 1, .max_update_abs = max_abs, .max_total_weight = weight})
-        .value();
-  };
+TEST(FractionBits, UseWhatTheLimitsLeave) {
+  const auto bits = MeanFractionBits;
   EXPECT_EQ(bits(16.0f, 1), 40);                       // never more
   EXPECT_EQ(bits(16.0f, (int64_t{1} << 18) - 1), 40);  // 5 + 40 + 18 = 63
   EXPECT_EQ(bits(16.0f, int64_t{1} << 18), 39);        // 5 + 39 + 19 = 63
@@ -297,7 +278,7 @@ TEST(MeanFractionBits, UseWhatTheLimitsLeave) {
 
 TEST(MakeAggregator, LimitsAtTheBoundary_AreAcceptedAndBeyondItRefused) {
   const auto make = [](float max_abs, int64_t weight) {
-    return MakeAggregator("mean",
+    return MakeAggregator({.name = "mean"},
                           {.count = 1, .max_update_abs = max_abs, .max_total_weight = weight});
   };
   EXPECT_THAT(make(16.0f, (int64_t{1} << 38) - 1), IsOk());
@@ -318,7 +299,7 @@ TEST(MakeAggregator, LimitsAtTheBoundary_AreAcceptedAndBeyondItRefused) {
 
 TEST(MakeAggregator, LimitsThatMakeNoSense_AreInvalidArgument) {
   const auto make = [](int64_t count, float max_abs, int64_t weight) {
-    return MakeAggregator("mean",
+    return MakeAggregator({.name = "mean"},
                           {.count = count, .max_update_abs = max_abs, .max_total_weight = weight});
   };
   EXPECT_THAT(make(0, 16.0f, 1), StatusIs(kInvalid, "count is 0, expected 1 to"));
@@ -329,11 +310,16 @@ TEST(MakeAggregator, LimitsThatMakeNoSense_AreInvalidArgument) {
   EXPECT_THAT(make(1, std::numeric_limits<float>::infinity(), 1),
               StatusIs(kInvalid, "max_update_abs is inf"));
   EXPECT_THAT(make(1, 16.0f, 0), StatusIs(kInvalid, "max_total_weight is 0, expected at least 1"));
+  EXPECT_THAT(MakeAggregator({}, {.count = 1, .max_total_weight = 1, .max_updates = 0}),
+              StatusIs(kInvalid, "max_updates is 0, expected at least 1"));
 }
 
 TEST(MakeAggregator, UnknownName_ListsTheNames) {
-  EXPECT_THAT(MakeAggregator("median", {.count = 1, .max_total_weight = 1}),
-              StatusIs(kInvalid, "no aggregator 'median'; there are mean"));
+  EXPECT_THAT(MakeAggregator({.name = "mode"}, {.count = 1, .max_total_weight = 1}),
+              StatusIs(kInvalid,
+                       "no aggregator 'mode'; there are mean, norm_clip, fednova, qfedavg, median, "
+                       "trimmed_mean, krum, multi_krum, bulyan, geometric_median, centered_clip, "
+                       "fltrust"));
 }
 
 using MeanDeathTest = MeanTest;

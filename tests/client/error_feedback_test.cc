@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/escaping.h"
+#include "client/stored_vector.h"
 #include "tests/testing/status_matchers.h"
 
 namespace tern::client {
@@ -26,8 +27,8 @@ Lease SomeLease() {
 }
 
 std::string Stored(DeviceState& state) {
-  std::string bytes(static_cast<size_t>(*state.Size(kResidualName)), '\0');
-  EXPECT_THAT(state.Read(kResidualName, 0, absl::MakeSpan(bytes)), IsOk());
+  std::string bytes(static_cast<size_t>(*state.Size(kStoredResidual.name)), '\0');
+  EXPECT_THAT(state.Read(kStoredResidual.name, 0, absl::MakeSpan(bytes)), IsOk());
   return bytes;
 }
 
@@ -90,7 +91,7 @@ TEST_F(ErrorFeedbackTest, Bfloat16_TakesHalfTheBytesAndIsRoundedToNearest) {
   const std::vector<float> residual = {1.5f, 1.00390625f, 1.01171875f, -3e38f, 3.4e38f, 1e-40f};
   std::string buffer;
   ASSERT_THAT(WriteResidual(lease, residual, buffer, state_), IsOk());
-  EXPECT_EQ(*state_.Size(kResidualName), 64 + 12);
+  EXPECT_EQ(*state_.Size(kStoredResidual.name), 64 + 12);
   // 1 + 2^-8 lies in the middle of two, and goes to the even one; so does 1 + 3 * 2^-8.
   EXPECT_THAT(
       Added(lease, 6),
@@ -133,7 +134,7 @@ TEST_F(ErrorFeedbackTest, Damage_IsSaidAndAddsNothing) {
   const std::string stored = Stored(state_);
   const auto added = [&](const std::string& bytes) {
     std::vector<float> update(4, 0.0f);
-    EXPECT_THAT(state_.Write(kResidualName, bytes), IsOk());
+    EXPECT_THAT(state_.Write(kStoredResidual.name, bytes), IsOk());
     const absl::Status status = AddResidual(SomeLease(), state_, absl::MakeSpan(update));
     EXPECT_THAT(update, Each(0.0f));
     return status;

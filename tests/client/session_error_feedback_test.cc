@@ -6,10 +6,8 @@
 #include <utility>
 
 #include "client/error_feedback.h"
-#include "client/session.h"
 #include "core/base/random.h"
-#include "core/base/status_macros.h"
-#include "tests/client/fake_coordinator.h"
+#include "tests/client/session_tools.h"
 #include "tests/testing/fake_dataset.h"
 #include "tests/testing/status_matchers.h"
 #include "tests/testing/temporary_directory.h"
@@ -23,79 +21,14 @@ using ::tern::testing::TemporaryDirectory;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using State = Session::State;
 
-// Adds `update` to the parameters.
-class ScriptedTrainer final : public Trainer {
- public:
-  absl::StatusOr<TrainReport> Train(const Plan&, uint64_t, const Dataset& dataset,
-                                    absl::Span<float> parameters) override {
-    for (size_t i = 0; i < parameters.size(); ++i) parameters[i] += update.at(i);
-    return TrainReport{.num_examples = dataset.size(), .local_steps = 1, .train_loss = 0.5};
-  }
-  std::vector<float> update;
-};
-
-// Refuses to write, and to remove what is there if told so.
-class FailingState final : public DeviceState {
- public:
-  absl::StatusOr<int64_t> Size(absl::string_view name) override { return inner.Size(name); }
-  absl::Status Read(absl::string_view name, int64_t offset, absl::Span<char> out) override {
-    return inner.Read(name, offset, out);
-  }
-  absl::Status Write(absl::string_view name, absl::string_view value) override {
-    if (fails && !value.empty()) return absl::ResourceExhaustedError("residual: disk full");
-    return inner.Write(name, value);
-  }
-  MemoryDeviceState inner;
-  bool fails = false;
-};
-
-// One dense layer: `units` * (inputs + 1) parameters.
-ModelSpec DenseModel(int64_t inputs, int64_t units) {
-  return {.name = "dense",
-          .input = {inputs},
-          .layers = {{.name = "fc", .kind = LayerKind::kDense, .units = units}}};
-}
-
-class SessionErrorFeedbackTest : public ::testing::Test {
+class SessionErrorFeedbackTest : public SessionTools {
  protected:
-  Session MakeSession(DeviceState* state) {
-    return Session({.client_id = "device"}, {.transport = &coordinator_,
-                                             .trainer = &trainer_,
-                                             .dataset = &dataset_,
-                                             .clock = &clock_,
-                                             .buffers = &buffers_,
-                                             .state = state});
-  }
-  // Check-in, download and training.
-  Session::Progress StepToSubmit(Session& session) {
-    session.Step();
-    session.Step();
-    Session::Progress progress = session.Step();
-    EXPECT_EQ(progress.next, State::kSubmit) << progress.message;
-    return progress;
-  }
-  // A whole round, in which training changes the model by `update`. What the coordinator got.
-  std::vector<float> Round(Session& session, const std::vector<float>& update) {
-    trainer_.update = update;
-    StepToSubmit(session);
-    session.Step();
-    return coordinator_.LastCoordinates();
-  }
-
   // 2 of 6 coordinates are kept.
   const Plan plan_ = {
       .model = DenseModel(2, 2), .codec = "topk(0.3)", .round = 1, .error_feedback = true};
   const std::vector<float> model_ = {1, 2, 3, 4, 5, 6};
   const std::vector<float> update_ = {1, -4, 2, 0.5, 3, -0.25};
-
-  FakeCoordinator coordinator_;
-  ScriptedTrainer trainer_;
-  FakeDataset dataset_ = FakeDataset::Random({2}, 2, 20);
-  SimulatedClock clock_;
-  SessionBuffers buffers_;
-  MemoryDeviceState state_;
 };
 
 // By hand: the second update is {1, -4, 2, 0.5, 3, -0.25} + {1, 0, 2, 0.5, 0, -0.25}.
@@ -167,12 +100,12 @@ TEST_F(SessionErrorFeedbackTest, ALostAcknowledgement_CommitsWhenTheSameUpdateIs
   coordinator_.answer = absl::UnavailableError("connection reset");
   Round(session, update_);
   EXPECT_EQ(session.state(), State::kSubmit);
-  EXPECT_EQ(*state_.Size(kResidualName), 0);
+  EXPECT_EQ(*state_.Size(kStoredResidual.name), 0);
   const std::string first = coordinator_.submitted;
   coordinator_.answer = absl::OkStatus();
   EXPECT_EQ(session.Step().next, State::kCheckIn);
   EXPECT_EQ(coordinator_.submitted, first);
-  EXPECT_EQ(*state_.Size(kResidualName), 64 + 6 * 4);
+  EXPECT_EQ(*state_.Size(kStoredResidual.name), 64 + 6 * 4);
 }
 
 TEST_F(SessionErrorFeedbackTest, TheResidual_SurvivesTheProcess) {
@@ -220,12 +153,28 @@ TEST_F(SessionErrorFeedbackTest, ADamagedResidual_IsAWarningAndStartsFromZero) {
   EXPECT_THAT(StepToSubmit(session).message, Not(HasSubstr("warning")));
   session.Step();
   std::string stored(88, '\0');
-  ASSERT_THAT(state_.Read(kResidualName, 0, absl::MakeSpan(stored)), IsOk());
+  ASSERT_THAT(state_.Read(kStoredResidual.name, 0, absl::MakeSpan(stored)), IsOk());
   stored[70] ^= 1;
-  ASSERT_THAT(state_.Write(kResidualName, stored), IsOk());
+  ASSERT_THAT(state_.Write(kStoredResidual.name, stored), IsOk());
   EXPECT_THAT(StepToSubmit(session).message, HasSubstr("warning: the residual is not made up for"));
   session.Step();
   EXPECT_THAT(coordinator_.LastCoordinates(), ElementsAre(0, -4, 0, 0, 3, 0));
+}
+
+// Two blocks: after a header and both for their checksum, the first of them.
+TEST_F(SessionErrorFeedbackTest, AResidualThatCanBeReadInPartOnly_IsNotUsed) {
+  dataset_ = FakeDataset::Random({99}, 50, 20);
+  Plan plan = plan_;
+  plan.model = DenseModel(99, 50);
+  const std::vector<float> model(5000, 2.0f);
+  coordinator_.SetRound(plan, model);
+  FailingState state;
+  Session session = MakeSession(&state);
+  Round(session, std::vector<float>(5000, 1.0f));
+  state.reads_left = 4;
+  EXPECT_THAT(StepToSubmit(session).message,
+              HasSubstr("warning: the residual is not made up for: cannot read"));
+  EXPECT_EQ(trainer_.start, model);
 }
 
 TEST_F(SessionErrorFeedbackTest, AStateThatCannotBeWritten_IsAWarningAndTheOldResidualIsGone) {
@@ -242,7 +191,7 @@ TEST_F(SessionErrorFeedbackTest, AStateThatCannotBeWritten_IsAWarningAndTheOldRe
   EXPECT_THAT(submitted.message, HasSubstr("warning: what it left out is lost: residual: disk"));
   EXPECT_EQ(session.updates_accepted(), 2);
   // What was sent is not sent again.
-  EXPECT_EQ(*state.Size(kResidualName), 0);
+  EXPECT_EQ(*state.Size(kStoredResidual.name), 0);
 }
 
 // Nothing is lost over the rounds: what was sent and what is still kept add up to what was trained.

@@ -93,7 +93,7 @@ class ScriptedTransport final : public Transport {
 class AddOneTrainer final : public Trainer {
  public:
   absl::StatusOr<TrainReport> Train(const Plan&, uint64_t, const Dataset& dataset,
-                                    absl::Span<float> parameters) override {
+                                    absl::Span<float> parameters, absl::Span<float>) override {
     TERN_RETURN_IF_ERROR(status);
     for (float& value : parameters) value += 1.0f;
     return TrainReport{.num_examples = dataset.size(), .local_steps = 5, .train_loss = 0.5};

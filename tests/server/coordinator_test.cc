@@ -316,7 +316,8 @@ TEST_F(CoordinatorTest, Submit_OfValuesThatAreNotFinite_NamesTheCoordinate) {
     tern::testing::ReplacePayload(frame, payload);
     const absl::Status status = Submit(update);
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-    EXPECT_THAT(status.message(), HasSubstr("coordinate 2"));
+    EXPECT_THAT(status.message(),
+                HasSubstr("section 'parameters': coordinate 2 (fc.weight[2]) is "));
   }
 }
 

@@ -71,13 +71,57 @@ std::vector<BadField> BadFields() {
       BadField{"task.train.update: model 'lenet5' has no layer left to train",
                [](Task& t) { t.train.scope = {.frozen_layers = {"fc3"}, .last_layers = 1}; }},
       BadField{"task.codec.up", [](Task& t) { t.codec_up = "gzip"; }},
-      BadField{"task.strategy", [](Task& t) { t.aggregator = "median"; }},
+      BadField{"task.strategy", [](Task& t) { t.aggregator.name = "average"; }},
       BadField{"task.strategy", [](Task& t) { t.optimizer.name = "adam"; }},
       BadField{"task.strategy.max_update_abs", [](Task& t) { t.max_update_abs = kNan; }},
       BadField{"task.strategy.max_num_examples", [](Task& t) { t.max_num_examples = 0; }},
       BadField{"task.strategy", [](Task& t) {
                  t.max_num_examples = int64_t{1} << 40;
                  t.round.cohort_size = 1000000;
+               }}};
+}
+
+std::vector<BadField> BadStrategyFields() {
+  return {
+      BadField{"task.strategy: krum needs n >= 2f + 3: n = 10, f = 4",
+               [](Task& t) { t.aggregator = {.name = "krum", .attackers = 4}; }},
+      BadField{"task.strategy: aggregator krum compares whole updates, expected adapt.widths [1]",
+               [](Task& t) {
+                 t.aggregator.name = "krum";
+                 t.adapt.widths = {1.0, 0.5};
+               }},
+      BadField{"task.strategy: aggregator median reads updates back by blocks, codec "
+               "'quantize(8)|zstd(3)' can only be decoded whole",
+               [](Task& t) {
+                 t.aggregator.name = "median";
+                 t.adapt.codecs = {"quantize(8)|zstd(3)"};
+               }},
+      BadField{"task.strategy: optimizer fedexp goes with aggregator mean",
+               [](Task& t) {
+                 t.aggregator.name = "median";
+                 t.optimizer.name = "fedexp";
+               }},
+      BadField{"task.strategy: max_weight is 0, expected above 0",
+               [](Task& t) { t.weights.kind = WeightKind::kCustom; }},
+      BadField{"task.strategy: schedule", [](Task& t) { t.server_schedule.kind = "linear"; }},
+      BadField{"task.strategy: train.schedule of clients",
+               [](Task& t) { t.client_schedule.every = 0; }},
+      BadField{"task.strategy: aggregator qfedavg takes a constant train.schedule",
+               [](Task& t) {
+                 t.aggregator.name = "qfedavg";
+                 t.client_schedule.kind = "cosine";
+               }},
+      BadField{"task.strategy: optimizer feddyn takes a constant schedule",
+               [](Task& t) {
+                 t.train.method = ClientMethod::kFedDyn;
+                 t.train.proximal_mu = 0.1f;
+                 t.optimizer.name = "feddyn";
+                 t.server_schedule.warmup_rounds = 1;
+               }},
+      BadField{"task.strategy: population_size is -1", [](Task& t) { t.population_size = -1; }},
+      BadField{"task.strategy: root_examples is 0", [](Task& t) {
+                 t.aggregator.name = "fltrust";
+                 t.root_examples = 0;
                }}};
 }
 
@@ -135,6 +179,8 @@ std::vector<BadField> BadAdaptFields() {
 }
 
 INSTANTIATE_TEST_SUITE_P(AdaptFields, ValidateTaskTest, ::testing::ValuesIn(BadAdaptFields()));
+INSTANTIATE_TEST_SUITE_P(StrategyFields, ValidateTaskTest,
+                         ::testing::ValuesIn(BadStrategyFields()));
 
 TEST(Task, BatchSizes_AreHalvesDownToTheLeast) {
   Task task = GoodTask();

@@ -35,7 +35,7 @@ struct Trained {
 Trained Train(const Plan& plan, const Dataset& dataset) {
   Trained trained = {.parameters = StartOf(plan)};
   EngineTrainer trainer;
-  const auto report = trainer.Train(plan, 77, dataset, absl::MakeSpan(trained.parameters));
+  const auto report = trainer.Train(plan, 77, dataset, absl::MakeSpan(trained.parameters), {});
   EXPECT_THAT(report, IsOk());
   if (report.ok()) trained.report = *report;
   return trained;
@@ -164,7 +164,7 @@ TEST_F(EngineTrainerOptionsTest, WhatIsLeft_TrainsAsByItself) {
     last.train.scope = {};
     last.model = {.name = "last", .input = {12}, .layers = {plan_.model.layers.back()}};
     std::vector<float> expected(start.begin() + kFc2, start.end());
-    ASSERT_THAT(EngineTrainer().Train(last, 77, of_features, absl::MakeSpan(expected)), IsOk());
+    ASSERT_THAT(EngineTrainer().Train(last, 77, of_features, absl::MakeSpan(expected), {}), IsOk());
     EXPECT_LT(LargestDifference(expected, {trained.begin() + kFc2, trained.end()}), 2e-6f)
         << testing::ToString(ToSgdOptions(train));
     plan_.train.scope = {.frozen_layers = {"fc1"}};
@@ -218,10 +218,10 @@ TEST_F(EngineTrainerOptionsTest, OptionsOfOnePlan_AreNotThoseOfTheNext) {
     Plan other = SmallPlan();
     other.train = train;
     std::vector<float> parameters = StartOf(other);
-    ASSERT_THAT(trainer.Train(other, 77, dataset_, absl::MakeSpan(parameters)), IsOk());
+    ASSERT_THAT(trainer.Train(other, 77, dataset_, absl::MakeSpan(parameters), {}), IsOk());
     EXPECT_EQ(parameters, Train(other, dataset_).parameters);
     parameters = StartOf(plan_);
-    ASSERT_THAT(trainer.Train(plan_, 77, dataset_, absl::MakeSpan(parameters)), IsOk());
+    ASSERT_THAT(trainer.Train(plan_, 77, dataset_, absl::MakeSpan(parameters), {}), IsOk());
     EXPECT_EQ(parameters, expected);
   }
 }
@@ -326,12 +326,14 @@ FakeDataset WithNanInTheSecondStep(const FakeDataset& dataset, const Plan& plan)
 
 TEST_F(EngineTrainerOptionsTest, LossThatIsNotFinite_LeavesTheParametersOfTheStepBefore) {
   for (TrainOptions train : testing::EveryTrainOption()) {
+    // It looks at all examples before the first step.
+    if (train.method == ClientMethod::kScaffoldGradient) continue;
     for (const int64_t micro_batch_size : {0, 3}) {
       train.micro_batch_size = micro_batch_size;
       plan_.train = train;
       const FakeDataset damaged = WithNanInTheSecondStep(dataset_, plan_);
       std::vector<float> parameters = StartOf(plan_);
-      EXPECT_THAT(EngineTrainer().Train(plan_, 77, damaged, absl::MakeSpan(parameters)),
+      EXPECT_THAT(EngineTrainer().Train(plan_, 77, damaged, absl::MakeSpan(parameters), {}),
                   StatusIs(absl::StatusCode::kAborted,
                            "training diverged at step 2: the loss is not finite; lower "
                            "learning_rate, which is 0.1"));
@@ -354,11 +356,11 @@ TEST_F(EngineTrainerOptionsTest, LearningRateFarTooHigh_LeavesTheParametersOfThe
                      .micro_batch_size = micro_batch_size};
       std::vector<float> parameters(StartOf(plan_).size(), 0.0f);
       std::vector<float> expected = parameters;
-      EXPECT_THAT(EngineTrainer().Train(plan_, 77, large, absl::MakeSpan(parameters)),
+      EXPECT_THAT(EngineTrainer().Train(plan_, 77, large, absl::MakeSpan(parameters), {}),
                   StatusIs(absl::StatusCode::kAborted,
                            "training diverged at step 2: the loss is not finite"));
       plan_.train.max_local_steps = 1;
-      ASSERT_THAT(EngineTrainer().Train(plan_, 77, large, absl::MakeSpan(expected)), IsOk());
+      ASSERT_THAT(EngineTrainer().Train(plan_, 77, large, absl::MakeSpan(expected), {}), IsOk());
       EXPECT_EQ(parameters, expected);
     }
   }

@@ -28,7 +28,7 @@ using testing::TrainOptionsWithMemory;
 std::vector<float> Train(EngineTrainer& trainer, const Plan& plan, const Dataset& dataset,
                          uint64_t client = 77) {
   std::vector<float> parameters = StartOf(plan);
-  EXPECT_THAT(trainer.Train(plan, client, dataset, absl::MakeSpan(parameters)), IsOk());
+  EXPECT_THAT(trainer.Train(plan, client, dataset, absl::MakeSpan(parameters), {}), IsOk());
   return parameters;
 }
 
@@ -38,7 +38,7 @@ TEST(EngineTrainer, Report_CountsExamplesStepsAndLoss) {
   const Plan plan = SmallPlan();
   std::vector<float> parameters = StartOf(plan);
   EngineTrainer trainer;
-  const auto report = trainer.Train(plan, 77, dataset, absl::MakeSpan(parameters));
+  const auto report = trainer.Train(plan, 77, dataset, absl::MakeSpan(parameters), {});
   ASSERT_THAT(report, IsOk());
   EXPECT_EQ(report->num_examples, 20);
   EXPECT_EQ(report->local_steps, 6);
@@ -51,7 +51,7 @@ TEST(EngineTrainer, Training_IsTheStepsOverTheStatedOrder) {
   const Plan plan = SmallPlan();
   EngineTrainer trainer;
   std::vector<float> trained = StartOf(plan);
-  const auto report = trainer.Train(plan, 77, dataset, absl::MakeSpan(trained));
+  const auto report = trainer.Train(plan, 77, dataset, absl::MakeSpan(trained), {});
   ASSERT_THAT(report, IsOk());
 
   const Program program = Program::Compile(plan.model, 8).value();
@@ -109,11 +109,11 @@ TEST(EngineTrainer, MoreEpochs_LearnTheDataset) {
   Plan plan = SmallPlan();
   EngineTrainer trainer;
   std::vector<float> parameters = StartOf(plan);
-  const auto first = trainer.Train(plan, 1, dataset, absl::MakeSpan(parameters));
+  const auto first = trainer.Train(plan, 1, dataset, absl::MakeSpan(parameters), {});
   plan.train.local_epochs = 200;
-  ASSERT_THAT(trainer.Train(plan, 1, dataset, absl::MakeSpan(parameters)), IsOk());
+  ASSERT_THAT(trainer.Train(plan, 1, dataset, absl::MakeSpan(parameters), {}), IsOk());
   plan.train.local_epochs = 1;
-  const auto last = trainer.Train(plan, 1, dataset, absl::MakeSpan(parameters));
+  const auto last = trainer.Train(plan, 1, dataset, absl::MakeSpan(parameters), {});
   ASSERT_THAT(first, IsOk());
   ASSERT_THAT(last, IsOk());
   EXPECT_LT(last->train_loss, 0.5 * first->train_loss);
@@ -126,10 +126,10 @@ TEST(EngineTrainer, SamePlanAgain_AllocatesNothing) {
   const Plan plan = SmallPlan();
   EngineTrainer trainer;
   std::vector<float> parameters = StartOf(plan);
-  ASSERT_THAT(trainer.Train(plan, 1, dataset, absl::MakeSpan(parameters)), IsOk());
+  ASSERT_THAT(trainer.Train(plan, 1, dataset, absl::MakeSpan(parameters), {}), IsOk());
   const int64_t before = testing::NumAllocations();
-  const bool ok = trainer.Train(plan, 2, other, absl::MakeSpan(parameters)).ok() &&
-                  trainer.Train(plan, 3, dataset, absl::MakeSpan(parameters)).ok();
+  const bool ok = trainer.Train(plan, 2, other, absl::MakeSpan(parameters), {}).ok() &&
+                  trainer.Train(plan, 3, dataset, absl::MakeSpan(parameters), {}).ok();
   EXPECT_EQ(testing::NumAllocations(), before);
   EXPECT_TRUE(ok);
 }
@@ -144,7 +144,7 @@ TEST(EngineTrainer, MaxLocalSteps_EndsTrainingInAnyEpoch) {
            {1, 1}, {3, 3}, {4, 4}, {5, 5}, {8, 8}, {9, 8}, {0, 8}}) {
     plan.train.max_local_steps = max_steps;
     std::vector<float> parameters = StartOf(plan);
-    const auto report = trainer.Train(plan, 77, dataset, absl::MakeSpan(parameters));
+    const auto report = trainer.Train(plan, 77, dataset, absl::MakeSpan(parameters), {});
     ASSERT_THAT(report, IsOk());
     EXPECT_EQ(report->local_steps, steps) << max_steps;
     EXPECT_TRUE(std::isfinite(report->train_loss));
@@ -166,7 +166,7 @@ TEST(EngineTrainer, Prepare_LeavesNothingToAllocateForTraining) {
   std::vector<float> parameters = StartOf(plan);
   ASSERT_THAT(trainer.Prepare(plan, 30), IsOk());
   const int64_t before = testing::NumAllocations();
-  const bool ok = trainer.Train(plan, 1, dataset, absl::MakeSpan(parameters)).ok();
+  const bool ok = trainer.Train(plan, 1, dataset, absl::MakeSpan(parameters), {}).ok();
   EXPECT_EQ(testing::NumAllocations(), before);
   EXPECT_TRUE(ok);
 }
@@ -187,7 +187,7 @@ TEST(EngineTrainer, Options_AreThoseOfTheEngineAnewInEveryRound) {
     std::vector<int32_t> labels(8);
     for (uint64_t round = 1; round <= 2; ++round) {
       plan.round = round;
-      ASSERT_THAT(trainer.Train(plan, 77, dataset, absl::MakeSpan(trained)), IsOk());
+      ASSERT_THAT(trainer.Train(plan, 77, dataset, absl::MakeSpan(trained), {}), IsOk());
       testing::SgdMemory memory(ToSgdOptions(train), expected);
       RandomStream random(
           {.seed = 5, .round = round, .client = 77, .purpose = RandomPurpose::kBatchOrder});
@@ -213,7 +213,7 @@ TEST(EngineTrainer, EveryOption_AllocatesInPrepareAlone) {
     std::vector<float> parameters = StartOf(plan);
     ASSERT_THAT(trainer.Prepare(plan, 30), IsOk());
     const int64_t before = testing::NumAllocations();
-    const bool ok = trainer.Train(plan, 1, dataset, absl::MakeSpan(parameters)).ok();
+    const bool ok = trainer.Train(plan, 1, dataset, absl::MakeSpan(parameters), {}).ok();
     EXPECT_EQ(testing::NumAllocations(), before);
     EXPECT_TRUE(ok);
   }
@@ -251,7 +251,7 @@ TEST(EngineTrainer, Prepare_PlanThatCannotBeTrained_IsInvalidArgument) {
 class EngineTrainerErrorTest : public ::testing::Test {
  protected:
   absl::Status TrainOn(const Dataset& dataset) {
-    return trainer_.Train(plan_, 1, dataset, absl::MakeSpan(parameters_)).status();
+    return trainer_.Train(plan_, 1, dataset, absl::MakeSpan(parameters_), {}).status();
   }
 
   Plan plan_ = SmallPlan();

@@ -185,6 +185,11 @@ TEST(DescribeMemory, Held_IsWhatTheOptionsNeed) {
                   MemoryItem{"gradient", kParameters}, MemoryItem{"start of FedProx", kParameters},
                   MemoryItem{"inputs of a batch", 4 * 2 * 18}, MemoryItem{"labels", 4 * 2},
                   MemoryItem{"order of the examples", 400}, MemoryItem{"classes that occur", 4}));
+  plan = SmallPlan();
+  plan.train.method = ClientMethod::kScaffoldGradient;
+  EXPECT_THAT(ReportOf(plan).held, Contains(MemoryItem{"gradient at the start", kParameters}));
+  plan.train.scope.frozen_layers = {"fc1"};
+  EXPECT_THAT(ReportOf(plan).held, Contains(MemoryItem{"gradient at the start", 4 * 13 * 4}));
 }
 
 TEST(DescribeMemory, PlanThatCannotRun_IsInvalidArgument) {

@@ -22,7 +22,7 @@ using testing::StatusIs;
 // What `trainer` reports.
 int64_t TrainBytes(EngineTrainer& trainer, const Plan& plan, const Dataset& dataset) {
   std::vector<float> parameters = StartOf(plan);
-  const auto report = trainer.Train(plan, 1, dataset, absl::MakeSpan(parameters));
+  const auto report = trainer.Train(plan, 1, dataset, absl::MakeSpan(parameters), {});
   EXPECT_THAT(report, IsOk());
   return report.ok() ? report->train_bytes : -1;
 }
@@ -79,6 +79,19 @@ TEST(PlanCost, MicroBatches_CostMemoryOnly_InPlaceOfTheWholeBatch) {
   EXPECT_EQ(one.train_bytes, PlanCost(plan)->train_bytes + 4 * one.num_parameters);
   EXPECT_LT(one.train_bytes, whole.train_bytes);
   EXPECT_EQ(one.training_flops, whole.training_flops);
+}
+
+TEST(StartFlops, AreOfThePassThatTheStartLossOrGradientNeeds) {
+  TrainOptions train = SmallPlan().train;
+  const Cost cost = PlanCost(SmallPlan()).value();
+  EXPECT_EQ(StartFlops(cost, train, 30), 0.0);
+  train.method = ClientMethod::kScaffold;
+  EXPECT_EQ(StartFlops(cost, train, 30), 0.0);
+  train.measure_start_loss = true;
+  EXPECT_EQ(StartFlops(cost, train, 30), 30.0 * static_cast<double>(cost.forward_flops));
+  // The gradient's pass gives the loss, too.
+  train.method = ClientMethod::kScaffoldGradient;
+  EXPECT_EQ(StartFlops(cost, train, 30), 30.0 * static_cast<double>(cost.training_flops));
 }
 
 TEST(PlanCost, ScopeThatIsNotOfTheModel_IsInvalidArgument) {

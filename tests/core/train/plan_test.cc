@@ -73,6 +73,29 @@ TEST(ValidateTrainOptions, CoefficientsOutOfRange_AreInvalidArgumentByName) {
   }
 }
 
+TEST(ValidateTrainOptions, MethodOutOfRange_IsInvalidArgument) {
+  EXPECT_THAT(ValidateTrainOptions({.momentum = 0.9f, .method = ClientMethod::kScaffold}), IsOk());
+  for (const int32_t number : {-1, 4}) {
+    EXPECT_THAT(ValidateTrainOptions({.method = static_cast<ClientMethod>(number)}),
+                StatusIs(kInvalid, "expected 0 (sgd) to 3 (feddyn)"));
+  }
+}
+
+TEST(ValidateTrainOptions, FedDynWithoutItsAlpha_IsInvalidArgument) {
+  EXPECT_THAT(ValidateTrainOptions({.proximal_mu = 0.1f, .method = ClientMethod::kFedDyn}), IsOk());
+  EXPECT_THAT(ValidateTrainOptions({.method = ClientMethod::kFedDyn}),
+              StatusIs(kInvalid, "proximal_mu is 0, expected above 0 with method feddyn"));
+}
+
+TEST(ValidateTrainOptions, MorePersonalLayersThanAModelHas_IsInvalidArgument) {
+  TrainOptions options;
+  options.personal.layers.resize(1024, "fc");
+  EXPECT_THAT(ValidateTrainOptions(options), IsOk());
+  options.personal.layers.push_back("fc");
+  EXPECT_THAT(ValidateTrainOptions(options),
+              StatusIs(kInvalid, "personal.layers has 1025 names, expected at most 1024"));
+}
+
 TEST(ValidateTrainOptions, PenaltiesThatOvershoot_AreInvalidArgument) {
   EXPECT_THAT(
       ValidateTrainOptions({.learning_rate = 0.25f, .weight_decay = 1.0f, .proximal_mu = 2.9f}),

@@ -61,6 +61,8 @@ inline std::vector<TrainOptions> EveryTrainOption() {
     add(train, [](TrainOptions& t) { t.scope.channels = 0.5f; });
     add(train, [](TrainOptions& t) { t.loss.kind = LossKind::kMeanSquaredError; });
     add(train, [](TrainOptions& t) { t.only_present_classes = true; });
+    add(train, [](TrainOptions& t) { t.method = ClientMethod::kScaffold; });
+    add(train, [](TrainOptions& t) { t.method = ClientMethod::kScaffoldGradient; });
   }
   return all;
 }

@@ -229,7 +229,8 @@ TEST(Conversion, Lease_WrongFields_AreInvalidArgumentByName) {
   using M = v1::CheckInReply;
   ExpectRefused<CheckInReply, M>(
       ExampleLease(),
-      {{"protocol_version is 3", [](M& m) { m.set_protocol_version(3); }},
+      {{"protocol_version is 2, expected 3", [](M& m) { m.set_protocol_version(2); }},
+       {"protocol_version is 4, expected 3", [](M& m) { m.set_protocol_version(4); }},
        {"answer is missing", [](M& m) { m.clear_answer(); }},
        {"lease.lease_id has 15 bytes, expected 16",
         [](M& m) { m.mutable_lease()->mutable_lease_id()->pop_back(); }},

@@ -41,6 +41,18 @@ TEST(DescribeDeviceMemory, TheCodecsScratch_IsNamedIfThereIsAny) {
               Not(Contains(Field(&MemoryItem::name, "scratch of the codec"))));
 }
 
+TEST(DescribeDeviceMemory, ControlVariatesAndPersonalParameters_AreNamed) {
+  Plan plan = LeNet("mask|none");
+  plan.train.method = ClientMethod::kScaffold;
+  plan.train.personal.layers = {"conv1"};
+  const auto report = DescribeDeviceMemory(plan, 5);
+  ASSERT_THAT(report, IsOk());
+  EXPECT_THAT(report->held, Contains(MemoryItem{"control variate", 4 * 44426}));
+  EXPECT_THAT(report->held, Contains(MemoryItem{"personal parameters", 4 * 156}));
+  EXPECT_THAT(DescribeDeviceMemory(LeNet("none"), 5)->held,
+              Not(Contains(Field(&MemoryItem::name, "control variate"))));
+}
+
 TEST(DescribeDeviceMemory, PlanThatCannotRun_IsInvalidArgument) {
   EXPECT_THAT(DescribeDeviceMemory(LeNet("squeeze"), 5),
               StatusIs(absl::StatusCode::kInvalidArgument, "squeeze"));

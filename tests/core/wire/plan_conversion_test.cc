@@ -20,7 +20,7 @@ v1::Plan PlanMessage(const TrainOptions& train) {
   return message;
 }
 
-TEST(PlanConversion, RoundTrip_EveryLossAndScope_IsEqual) {
+TEST(PlanConversion, RoundTrip_EveryLossScopeAndMethod_IsEqual) {
   const TrainOptions all[] = {{},
                               {.micro_batch_size = 10},
                               {.memory = MemoryMode::kSmall},
@@ -31,7 +31,13 @@ TEST(PlanConversion, RoundTrip_EveryLossAndScope_IsEqual) {
                               {.loss = {.kind = LossKind::kBinaryCrossEntropy}},
                               {.loss = {.kind = LossKind::kMeanSquaredError}},
                               {.loss = {.label_smoothing = 0.5f}},
-                              {.only_present_classes = true}};
+                              {.only_present_classes = true},
+                              {.method = ClientMethod::kScaffold},
+                              {.method = ClientMethod::kScaffoldGradient},
+                              {.proximal_mu = 0.1f, .method = ClientMethod::kFedDyn},
+                              {.personal = {.layers = {"fc1", "fc2"}}},
+                              {.personal = {.biases = true}},
+                              {.measure_start_loss = true}};
   for (const TrainOptions& train : all) {
     const absl::StatusOr<Plan> plan = FromProto(PlanMessage(train));
     ASSERT_TRUE(plan.ok()) << plan.status();
@@ -49,6 +55,7 @@ TEST(PlanConversion, NumbersThatAreNotGiven_MeanTheDefaults) {
   v1::Plan message = PlanMessage({});
   message.mutable_train()->mutable_scope();
   message.mutable_train()->mutable_loss();
+  message.mutable_train()->mutable_personal();
   const absl::StatusOr<Plan> plan = FromProto(message);
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(plan->train, TrainOptions());
@@ -88,7 +95,19 @@ TEST(PlanConversion, WrongFields_AreInvalidArgumentByName) {
        [](M& m) {
          m.mutable_loss()->set_label_smoothing(std::numeric_limits<float>::quiet_NaN());
        }},
-      {"label_smoothing is 0.1", [](M& m) { m.mutable_loss()->set_kind(v1::Loss::mse); }}};
+      {"label_smoothing is 0.1", [](M& m) { m.mutable_loss()->set_kind(v1::Loss::mse); }},
+      {"method is 4", [](M& m) { m.set_method(static_cast<M::Method>(4)); }},
+      {"method is -1", [](M& m) { m.set_method(static_cast<M::Method>(-1)); }},
+      {"proximal_mu is 0, expected above 0 with method feddyn",
+       [](M& m) {
+         m.set_method(M::feddyn);
+         m.set_proximal_mu(0.0f);
+       }},
+      {"train.personal.layers has 20000 bytes",
+       [](M& m) { m.mutable_personal()->add_layers(std::string(20000, 'x')); }},
+      {"number of train.personal.layers is 1025", [](M& m) {
+         while (m.personal().layers_size() < 1025) m.mutable_personal()->add_layers("fc1");
+       }}};
   for (const WrongField& wrong : cases) {
     v1::Plan message;
     ToProto(ExampleLease().plan, message);

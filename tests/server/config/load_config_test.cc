@@ -133,7 +133,7 @@ TEST_F(LoadConfigTest, EveryField_ReachesItsPlace) {
                                       .loss = {.label_smoothing = 0.1f},
                                       .only_present_classes = true}));
   EXPECT_EQ(task.codec_up, "quantize(8)");
-  EXPECT_EQ(task.aggregator, "mean");
+  EXPECT_EQ(task.aggregator.name, "mean");
   EXPECT_EQ(task.optimizer.name, "fedavg");
   EXPECT_EQ(task.optimizer.learning_rate, 0.5f);
   EXPECT_EQ(task.max_update_abs, 2.0f);

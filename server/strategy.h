@@ -1,0 +1,28 @@
+// How a task's updates become the next model: what of it depends on more than one of its parts.
+#ifndef TERN_SERVER_STRATEGY_H_
+#define TERN_SERVER_STRATEGY_H_
+
+#include <cstdint>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "aggregation/aggregator.h"
+#include "core/wire/messages.h"
+#include "server/task.h"
+
+namespace tern::server {
+
+// INVALID_ARGUMENT names the field, its value and what was expected: aggregator, server optimizer,
+// weights and schedules, and whether they go with one another, with what the clients do, with the
+// codecs and with the size of a cohort.
+absl::Status ValidateStrategy(const Task& task, int64_t num_parameters);
+
+// What the aggregator of `task` counts of the update of client `id` (HashClientId), which was
+// trained as `train` says. INVALID_ARGUMENT names the field of `report` that is missing or out of
+// range.
+absl::StatusOr<aggregation::UpdateFacts> FactsOf(const Task& task, const TrainOptions& train,
+                                                 uint64_t id, const UpdateReport& report);
+
+}  // namespace tern::server
+
+#endif  // TERN_SERVER_STRATEGY_H_
