@@ -19,10 +19,10 @@ absl::Status OutOfRange(absl::string_view field, T value, absl::string_view expe
   return absl::InvalidArgumentError(absl::StrCat(field, " is ", value, ", expected ", expected));
 }
 
-double Cosine(double floor, int64_t rounds_before, int64_t last) {
-  if (last <= 0) return 1.0;
+double Cosine(double floor, int64_t rounds_before, int64_t rounds) {
+  if (rounds <= 0) return 1.0;
   const double share =
-      static_cast<double>(std::min(rounds_before, last)) / static_cast<double>(last);
+      static_cast<double>(std::min(rounds_before, rounds)) / static_cast<double>(rounds);
   return floor + (1.0 - floor) * 0.5 * (1.0 + std::cos(std::numbers::pi * share));
 }
 
@@ -61,7 +61,7 @@ float ScheduleFactor(const LearningRateSchedule& schedule, int64_t round, int64_
   } else if (schedule.kind == "inverse_sqrt") {
     factor = 1.0 / std::sqrt(1.0 + periods);
   } else if (schedule.kind == "cosine") {
-    factor = Cosine(floor, before, num_rounds - warmup - 1);
+    factor = Cosine(floor, before, num_rounds - warmup);
   }
   return static_cast<float>(std::max(factor, floor));
 }

@@ -11,8 +11,8 @@ namespace tern::aggregation {
 
 struct LearningRateSchedule {
   // constant; exponential: decay^(r / every); step: decay^floor(r / every); inverse_sqrt:
-  // 1 / sqrt(1 + r / every); cosine: from 1 to `floor` in the last round. r: rounds before this
-  // one, without those of the warm-up.
+  // 1 / sqrt(1 + r / every); cosine: from 1 down to what would be `floor` in the round after the
+  // last. r: rounds before this one, without those of the warm-up.
   std::string kind = "constant";
   int64_t warmup_rounds = 0;  // the factor rises from 1 / (warmup_rounds + 1) to 1, linearly
   float decay = 0.99f;        // exponential, step: above 0, at most 1

@@ -99,7 +99,8 @@ class QFedAvg final : public StreamingRule {
   }
   double NormTerm(double loss, double squared_norm) const {
     if (fairness_ == 0.0) return 0.0;
-    return fairness_ * Power(loss, fairness_ - 1.0) * inverse_rate_ * squared_norm;
+    return fairness_ * std::min(Power(loss, fairness_ - 1.0), kMaxFairFactor) * inverse_rate_ *
+           squared_norm;
   }
 
   const double fairness_;

@@ -63,13 +63,14 @@ struct Divisor {
 TERN_SIMD_CLONES void Divide(const int64_t* sums, int64_t count, const Divisor& by, float* mean) {
   if (sums == nullptr) {
     for (int64_t i = 0; i < count; ++i) {
-      mean[i] = static_cast<float>(static_cast<double>(mean[i]) / by.weight * by.multiplier);
+      // Plus 0: rotating back makes zeros of either sign, one and the same here.
+      mean[i] = static_cast<float>(static_cast<double>(mean[i]) / by.weight * by.multiplier) + 0.0f;
     }
     return;
   }
   for (int64_t i = 0; i < count; ++i) {
     const double sum = static_cast<double>(sums[i]) * by.unit + static_cast<double>(mean[i]);
-    mean[i] = static_cast<float>(sum / by.weight * by.multiplier);
+    mean[i] = static_cast<float>(sum / by.weight * by.multiplier) + 0.0f;
   }
 }
 

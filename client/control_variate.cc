@@ -1,6 +1,7 @@
 #include "client/control_variate.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 #include "absl/strings/str_cat.h"
@@ -61,6 +62,9 @@ absl::Status CommitControl(const Lease& lease, bool restart, absl::Span<float> c
     for (float& value : control) value *= lease.plan.train.proximal_mu;
   }
   if (!restart) TERN_RETURN_IF_ERROR(AddKept(lease, 1.0f, state, control));
+  if (!std::all_of(control.begin(), control.end(), [](float c) { return std::isfinite(c); })) {
+    return absl::OutOfRangeError("it would not be finite");
+  }
   return WriteStoredVector(kStoredControl, lease, control, ResidualFormat::kFloat32, buffer, state);
 }
 

@@ -124,11 +124,12 @@ absl::StatusOr<bool> AddStoredVector(const StoredVector& which, const Lease& lea
   TERN_RETURN_IF_ERROR(state.Read(which.name, 0, absl::MakeSpan(bytes)));
   const absl::string_view header_bytes(bytes.data(), bytes.size());
   TERN_ASSIGN_OR_RETURN(const Header header, ParseHeader(which, header_bytes));
+  const bool is_later = header.model_version > lease.model_version;
   if (header.owner != Owner(lease) || header.count != values.size() ||
-      header.model_version > lease.model_version) {
+      (is_later && !which.outlives_models)) {
     return false;
   }
-  const float factor = factor_of_age(lease.model_version - header.model_version);
+  const float factor = factor_of_age(is_later ? 0 : lease.model_version - header.model_version);
   if (factor == 0.0f) return false;
   const int64_t expected = kStoredHeaderBytes + static_cast<int64_t>(values.size()) *
                                                     CoordinateBytes(header.format_version);

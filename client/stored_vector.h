@@ -20,18 +20,21 @@ namespace tern::client {
 struct StoredVector {
   const char* name;   // of the value
   const char* magic;  // that it begins with
+  // Whether one from a later model than the lease's is good, as after a coordinator began again.
+  bool outlives_models = false;
 };
 
 inline constexpr StoredVector kStoredResidual = {"residual", "TERNRESI"};
 inline constexpr StoredVector kStoredControl = {"control", "TERNCTRL"};
-inline constexpr StoredVector kStoredPersonal = {"personal", "TERNPERS"};
+inline constexpr StoredVector kStoredPersonal = {"personal", "TERNPERS",
+                                                 /*outlives_models=*/true};
 
 // Adds `factor` times the stored vector to `values`, block by block, with 16 KiB of stack and no
 // other memory. `factor` is told by how many versions the lease's model is ahead of the vector's.
 // False: nothing was added, because there is no such vector, it is of another task, submodel or
-// count or of a later model than the lease's, or the factor is 0. All of it is checked before any
-// of it is added. Errors: DATA_LOSS where it is damaged; as DeviceState::Read elsewhere, and then
-// some of it may have been added.
+// count or of a later model than the lease's (unless it outlives models), or the factor is 0. All
+// of it is checked before any of it is added. Errors: DATA_LOSS where it is damaged; as
+// DeviceState::Read elsewhere, and then some of it may have been added.
 absl::StatusOr<bool> AddStoredVector(const StoredVector& which, const Lease& lease,
                                      absl::FunctionRef<float(uint64_t age)> factor,
                                      DeviceState& state, absl::Span<float> values);

@@ -30,6 +30,10 @@ absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Create(Task task, Part
     return absl::FailedPreconditionError(
         "aggregator fltrust takes an update of the coordinator's own, which this one cannot train");
   }
+  if (aggregation::ReadsUpdatesBack(task.aggregator.name)) {
+    // Found out now rather than with the first update.
+    TERN_RETURN_IF_ERROR(RoundJournal::Create(parts.journal_directory).status());
+  }
   std::vector<float> control;
   if (task.train.receives_control()) control.resize(parameters.size());
   TERN_ASSIGN_OR_RETURN(std::shared_ptr<const Model> model,
@@ -128,6 +132,8 @@ CheckInReply Coordinator::AnswerInRound(const CheckInRequest& request, PlanChoic
     member->granted_at = parts_.clock->Now();
     member->leased = round_->Leased(task_.model, task_.adapt.submodel, plan.width);
     member->plan = std::move(plan);
+    member->plan.train.learning_rate *= aggregation::ScheduleFactor(
+        task_.client_schedule, static_cast<int64_t>(round_->number()), task_.num_rounds);
     pace_.LeaseGranted(member->granted_at);
   }
   Lease lease = MakeLease(*round_, *member);
@@ -137,24 +143,20 @@ CheckInReply Coordinator::AnswerInRound(const CheckInRequest& request, PlanChoic
 
 Lease Coordinator::MakeLease(const Round& round, const Member& member) const {
   const LeasedModel& leased = *member.leased;
-  Lease lease = {
-      .lease_id = member.lease_id,
-      .task = task_.name,
-      .plan = {.model = leased.spec,
-               .train = member.plan.train,
-               .codec = member.plan.codec,
-               .seed = task_.seed,
-               .round = round.number(),
-               .submodel = leased.submodel,
-               .error_feedback = member.plan.error_feedback,
-               .residual = member.plan.error_feedback ? task_.residual : ResidualOptions()},
-      .model_version = leased.model->version,
-      .base_hash = leased.model->hash,
-      .model_bytes = static_cast<int64_t>(leased.model->frame.size()),
-      .deadline = round.deadline - parts_.clock->Now()};
-  lease.plan.train.learning_rate *= aggregation::ScheduleFactor(
-      task_.client_schedule, static_cast<int64_t>(round.number()), task_.num_rounds);
-  return lease;
+  return {.lease_id = member.lease_id,
+          .task = task_.name,
+          .plan = {.model = leased.spec,
+                   .train = member.plan.train,
+                   .codec = member.plan.codec,
+                   .seed = task_.seed,
+                   .round = round.number(),
+                   .submodel = leased.submodel,
+                   .error_feedback = member.plan.error_feedback,
+                   .residual = member.plan.error_feedback ? task_.residual : ResidualOptions()},
+          .model_version = leased.model->version,
+          .base_hash = leased.model->hash,
+          .model_bytes = static_cast<int64_t>(leased.model->frame.size()),
+          .deadline = round.deadline - parts_.clock->Now()};
 }
 
 absl::Duration Coordinator::RetryAfter(const std::string& client_id) {

@@ -65,8 +65,8 @@ class Coordinator {
         reference_update;
   };
 
-  // As ValidateTask. FAILED_PRECONDITION: the aggregator takes a reference update, which nobody
-  // trains.
+  // As ValidateTask, and as RoundJournal::Create where updates are read back. FAILED_PRECONDITION:
+  // the aggregator takes a reference update, which nobody trains.
   static absl::StatusOr<std::unique_ptr<Coordinator>> Create(Task task, Parts parts);
 
   // Never fails: what is wrong with a request is a Refusal.
@@ -159,10 +159,11 @@ class Coordinator {
   absl::StatusOr<std::shared_ptr<const Model>> NextModel(const RoundRecord& record)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<aggregation::Aggregate> ReportUpdates() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // SCAFFOLD's c after the round; empty where the task has none. `participation`: the updates'
-  // share of the population.
-  absl::StatusOr<std::vector<float>> NextControl(double participation)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The updates' share of the population.
+  double Participation(const RoundRecord& record) const;
+  // SCAFFOLD's c follows what the clients' own have changed by, whatever becomes of the model: they
+  // have their acknowledgements.
+  void TakeControls(const RoundRecord& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Task task_;
   const Parts parts_;
@@ -177,7 +178,7 @@ class Coordinator {
   std::map<std::string, absl::Duration> available_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<const Model> model_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<aggregation::ServerOptimizer> optimizer_ ABSL_GUARDED_BY(mutex_);
-  // The last round's; empty before.
+  // The last round's, for centered_clip; empty before.
   std::vector<float> aggregate_ ABSL_GUARDED_BY(mutex_);
   // Of the open round, where updates are read back; null before its first.
   std::shared_ptr<RoundJournal> journal_ ABSL_GUARDED_BY(mutex_);

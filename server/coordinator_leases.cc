@@ -98,6 +98,7 @@ LeaseTerms Coordinator::TermsOfMember(const Member& member) const {
           .model_version = model.version,
           .codec = member.codec,
           .client = HashClientId(member.client_id),
+          .rank = member.rank,
           .train = member.plan.train,
           .leased = member.leased};
 }
@@ -107,7 +108,7 @@ PreparedUpdate Coordinator::Prepare(LeaseTerms terms, absl::string_view update) 
                              .bytes = static_cast<int64_t>(update.size()),
                              .validated = validator_.Validate(update, terms)};
   if (prepared.validated.ok()) {
-    const auto facts = FactsOf(task_, terms.train, terms.client, prepared.validated->update.report);
+    const auto facts = FactsOf(task_, terms.train, terms.rank, prepared.validated->update.report);
     if (facts.ok()) {
       prepared.facts = *facts;
     } else {
@@ -179,8 +180,12 @@ absl::StatusOr<SubmitUpdateReply> Coordinator::SubmitUpdate(const PreparedUpdate
       ++round_->updates_rejected;
       return update.validated.status();
     }
-    if (round_->Count(LeaseState::kAccepted) + round_->Count(LeaseState::kAccumulating) >=
-        task_.round.cohort_size) {
+    const int64_t accepted = round_->Count(LeaseState::kAccepted);
+    if (accepted + round_->Count(LeaseState::kAccumulating) >= task_.round.cohort_size) {
+      // One that is being added may yet fail to be kept.
+      if (accepted < task_.round.cohort_size) {
+        return absl::UnavailableError("the round may have all the updates it wanted; try again");
+      }
       return absl::FailedPreconditionError(
           absl::StrCat("round ", round_->number(), " has all the updates it wanted"));
     }

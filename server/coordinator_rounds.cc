@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/check.h"
 #include "core/base/status_macros.h"
 #include "server/coordinator.h"
 
@@ -52,6 +53,7 @@ void Coordinator::CloseRoundIfDue() {
 void Coordinator::CloseRound(absl::string_view unsettled_reason) {
   RoundRecord record;
   round_->Summarize(unsettled_reason, record);
+  TakeControls(record);
   absl::StatusOr<std::shared_ptr<const Model>> next = NextModel(record);
   accumulators_.Clear();
   controls_.Clear();
@@ -82,21 +84,23 @@ absl::StatusOr<std::shared_ptr<const Model>> Coordinator::NextModel(const RoundR
         "only ", updates, " of the ", task_.round.min_updates, " updates needed arrived"));
   }
   TERN_ASSIGN_OR_RETURN(aggregation::Aggregate aggregate, ReportUpdates());
-  const int64_t population =
-      task_.population_size > 0 ? task_.population_size : record.clients_available;
-  const double participation =
-      std::min(1.0, static_cast<double>(updates) / static_cast<double>(population));
-  TERN_ASSIGN_OR_RETURN(std::vector<float> control, NextControl(participation));
   std::vector<float> parameters = model_->parameters;
   TERN_RETURN_IF_ERROR(optimizer_->Apply(
       absl::MakeSpan(parameters),
       {.aggregate = aggregate.values,
        .mean_squared_norm = aggregate.mean_squared_norm,
-       .participation = participation,
+       .participation = Participation(record),
        .learning_rate_factor = aggregation::ScheduleFactor(
            task_.server_schedule, static_cast<int64_t>(record.round), task_.num_rounds)}));
-  aggregate_ = std::move(aggregate.values);
-  return MakeModel(model_->version + 1, std::move(parameters), std::move(control));
+  if (task_.aggregator.name == "centered_clip") aggregate_ = std::move(aggregate.values);
+  return MakeModel(model_->version + 1, std::move(parameters), model_->control);
+}
+
+double Coordinator::Participation(const RoundRecord& record) const {
+  const int64_t population =
+      task_.population_size > 0 ? task_.population_size : record.clients_available;
+  return std::min(1.0,
+                  static_cast<double>(record.clients_completed) / static_cast<double>(population));
 }
 
 absl::StatusOr<aggregation::Aggregate> Coordinator::ReportUpdates() {
@@ -107,16 +111,17 @@ absl::StatusOr<aggregation::Aggregate> Coordinator::ReportUpdates() {
   return accumulators_.Report({.previous = aggregate_, .reference = reference});
 }
 
-absl::StatusOr<std::vector<float>> Coordinator::NextControl(double participation) {
+void Coordinator::TakeControls(const RoundRecord& record) {
+  if (model_->control.empty() || record.clients_completed == 0) return;
+  const absl::StatusOr<aggregation::Aggregate> change = controls_.Report({});
+  TERN_CHECK(change.ok());
   std::vector<float> control = model_->control;
-  if (control.empty()) return control;
-  TERN_ASSIGN_OR_RETURN(const aggregation::Aggregate change, controls_.Report({}));
-  const auto share = static_cast<float>(participation);
-  for (size_t i = 0; i < control.size(); ++i) control[i] += share * change.values[i];
-  if (std::all_of(control.begin(), control.end(), [](float c) { return std::isfinite(c); })) {
-    return control;
-  }
-  return absl::FailedPreconditionError("SCAFFOLD's control variate would not be finite");
+  const auto share = static_cast<float>(Participation(record));
+  for (size_t i = 0; i < control.size(); ++i) control[i] += share * change->values[i];
+  absl::StatusOr<std::shared_ptr<const Model>> next =
+      MakeModel(model_->version, model_->parameters, std::move(control));
+  // Sums of what is bounded: they would have to grow for very long.
+  if (next.ok()) model_ = *std::move(next);
 }
 
 }  // namespace tern::server

@@ -41,12 +41,17 @@ std::vector<std::string> DrawCohort(uint64_t seed, uint64_t round,
 Round::Round(uint64_t number, std::shared_ptr<const Model> base, std::vector<std::string> cohort,
              absl::string_view lease_secret)
     : number_(number), base_(std::move(base)) {
+  std::vector<std::string> sorted = cohort;
+  std::sort(sorted.begin(), sorted.end());
   members_.reserve(cohort.size());
   for (std::string& client_id : cohort) {
     std::string lease_id = LeaseId(lease_secret, number, client_id);
     by_client_.emplace(client_id, members_.size());
     by_lease_.emplace(lease_id, members_.size());
-    members_.push_back({.client_id = std::move(client_id), .lease_id = std::move(lease_id)});
+    const auto rank = std::lower_bound(sorted.begin(), sorted.end(), client_id) - sorted.begin();
+    members_.push_back({.client_id = std::move(client_id),
+                        .rank = static_cast<uint64_t>(rank),
+                        .lease_id = std::move(lease_id)});
   }
   counts_[static_cast<size_t>(LeaseState::kSelected)] = static_cast<int64_t>(members_.size());
 }

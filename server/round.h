@@ -34,6 +34,7 @@ inline constexpr size_t kNumLeaseStates = 5;
 
 struct Member {
   std::string client_id;
+  uint64_t rank = 0;  // of the client's id among those of the cohort
   std::string lease_id;
   LeaseState state = LeaseState::kSelected;  // changed by Round::SetState
   absl::Duration granted_at;

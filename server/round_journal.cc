@@ -58,7 +58,11 @@ absl::Status RoundJournal::AddSegment(size_t bytes) {
   size = (size + kPage - 1) / kPage * kPage;
   // All of its room is taken now: a mapped page that the file system has none for would end the
   // process.
-  const int error = ::posix_fallocate(file_, file_bytes_, static_cast<off_t>(size));
+  int error = ::posix_fallocate(file_, file_bytes_, static_cast<off_t>(size));
+  if (error == ENOSPC || error == EFBIG) {  // for more than is needed, perhaps
+    size = (bytes + kPage - 1) / kPage * kPage;
+    error = ::posix_fallocate(file_, file_bytes_, static_cast<off_t>(size));
+  }
   if (error == ENOSPC || error == EFBIG) {
     return absl::ResourceExhaustedError(absl::StrCat(directory_, ": no room for ", size,
                                                      " more bytes of a round's updates, ",

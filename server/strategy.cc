@@ -28,8 +28,6 @@ bool IsConstant(const aggregation::LearningRateSchedule& schedule) {
 
 absl::Status ValidateSchedules(const Task& task) {
   TERN_RETURN_IF_ERROR(InField("schedule", aggregation::ValidateSchedule(task.server_schedule)));
-  TERN_RETURN_IF_ERROR(
-      InField("train.schedule of clients", aggregation::ValidateSchedule(task.client_schedule)));
   if (task.aggregator.name == "qfedavg" && !IsConstant(task.client_schedule)) {
     return absl::InvalidArgumentError(
         "aggregator qfedavg takes a constant train.schedule: its step depends on the clients' "
@@ -39,6 +37,22 @@ absl::Status ValidateSchedules(const Task& task) {
     return absl::InvalidArgumentError(
         "optimizer feddyn takes a constant schedule: its learning_rate is 1");
   }
+  return absl::OkStatus();
+}
+
+// An option that protects from nothing must not look as if it did.
+absl::Status ValidateUnused(const aggregation::AggregatorOptions& options) {
+  const auto error = [&](absl::string_view field, auto value, absl::string_view expected) {
+    return absl::InvalidArgumentError(absl::StrCat(field, " is ", value, ", expected ", expected,
+                                                   " with aggregator ", options.name));
+  };
+  if (options.attackers > 0 && !aggregation::ReadsUpdatesBack(options.name)) {
+    return error("attackers", options.attackers, "0, for it withstands none,");
+  }
+  if (options.trim > 0.0f && options.name != "trimmed_mean") {
+    return error("trim", options.trim, "0");
+  }
+  if (options.keep > 0 && options.name != "multi_krum") return error("keep", options.keep, "0");
   return absl::OkStatus();
 }
 
@@ -54,13 +68,49 @@ absl::Status ValidateRules(const Task& task, int64_t num_parameters) {
                      "got ",
                      task.aggregator.name));
   }
+  TERN_RETURN_IF_ERROR(ValidateUnused(task.aggregator));
   const bool clients_do_feddyn = task.train.method == ClientMethod::kFedDyn;
   if (clients_do_feddyn != (task.optimizer.name == "feddyn")) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("optimizer is ", task.optimizer.name, ", train.method is ",
-                     clients_do_feddyn ? "feddyn" : "another", ": feddyn is both or neither"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "optimizer is ", task.optimizer.name, ", expected ",
+        clients_do_feddyn ? "feddyn, as train.method is" : "train.method feddyn with it",
+        ": feddyn is both or neither"));
   }
   return absl::OkStatus();
+}
+
+// Robust rules take no lies through a side door, and claim no more than they do.
+absl::Status ValidateRobust(const Task& task) {
+  const aggregation::AggregatorOptions& options = task.aggregator;
+  const auto error = [&](absl::string_view with, absl::string_view why) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("aggregator ", options.name, " does not go with ", with, ": ", why));
+  };
+  if (task.train.receives_control()) {
+    return error("train.method scaffold", "control variates are averaged plainly");
+  }
+  if (options.name == "fltrust" && !task.train.personal.empty()) {
+    return error("train.personal", "the coordinator's own update has none");
+  }
+  if (options.name == "trimmed_mean" && options.attackers == 0 && options.trim == 0.0f) {
+    return error("attackers 0 and trim 0", "nothing would be trimmed");
+  }
+  const bool clients_set_weights =
+      task.weights.kind != WeightKind::kUniform && task.weights.max_weight == 0.0;
+  if (options.name == "geometric_median" && options.attackers > 0 && clients_set_weights) {
+    return error("weights that clients choose", "give max_weight, or weights: uniform");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateFedDyn(const Task& task) {
+  if (task.aggregator.name == "mean" && task.weights.kind == WeightKind::kUniform &&
+      (task.population_size == 0 || task.population_size >= task.round.cohort_size)) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      "optimizer feddyn takes plain means, expected aggregator mean, weights uniform, and "
+      "population_size 0 or at least round.cohort_size");
 }
 
 // What rules that read whole updates back ask of codecs and submodels.
@@ -71,6 +121,20 @@ absl::Status ValidateUpdates(const Task& task) {
   if (!whole_models && !aggregation::TakesSubmodels(name)) {
     return absl::InvalidArgumentError(
         absl::StrCat("aggregator ", name, " compares whole updates, expected adapt.widths [1]"));
+  }
+  if (!whole_models && (task.train.has_control() || !task.train.personal.empty())) {
+    return absl::InvalidArgumentError(
+        "train.method and train.personal keep vectors on the devices that fit one model, expected "
+        "adapt.widths [1]");
+  }
+  if (name == "qfedavg" && task.error_feedback) {
+    for (const std::string& text : task.Codecs()) {
+      TERN_ASSIGN_OR_RETURN(const compression::CodecSpec codec, compression::ParseCodec(text));
+      if (!codec.NeedsErrorFeedback()) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          "aggregator qfedavg weighs by the loss of the round's model, where codec '", text,
+          "' has clients start from their residuals, expected an unbiased codec"));
+    }
   }
   if (!aggregation::ReadsUpdatesBack(name)) return absl::OkStatus();
   for (const std::string& text : task.Codecs()) {
@@ -111,6 +175,14 @@ absl::Status ValidateStrategy(const Task& task, int64_t num_parameters) {
   TERN_RETURN_IF_ERROR(ValidateRules(task, num_parameters));
   TERN_RETURN_IF_ERROR(ValidateSchedules(task));
   TERN_RETURN_IF_ERROR(ValidateUpdates(task));
+  if (task.optimizer.name == "feddyn") TERN_RETURN_IF_ERROR(ValidateFedDyn(task));
+  if (aggregation::ReadsUpdatesBack(task.aggregator.name)) {
+    TERN_RETURN_IF_ERROR(ValidateRobust(task));
+  }
+  if (task.aggregator.name == "fednova" && task.train.nesterov) {
+    return absl::InvalidArgumentError(
+        "aggregator fednova does not know how far nesterov steps go, expected nesterov false");
+  }
   if (task.population_size < 0 || task.population_size > kMaxPopulation) {
     return absl::InvalidArgumentError(absl::StrCat("population_size is ", task.population_size,
                                                    ", expected 0 to ", kMaxPopulation));
@@ -124,8 +196,8 @@ absl::Status ValidateStrategy(const Task& task, int64_t num_parameters) {
 }
 
 absl::StatusOr<aggregation::UpdateFacts> FactsOf(const Task& task, const TrainOptions& train,
-                                                 uint64_t id, const UpdateReport& report) {
-  aggregation::UpdateFacts facts = {.id = id};
+                                                 uint64_t rank, const UpdateReport& report) {
+  aggregation::UpdateFacts facts = {.id = rank};
   TERN_ASSIGN_OR_RETURN(facts.weight, WeightOf(task.weights, report));
   const int64_t most_steps = StepsOf(train, report.num_examples);
   if (report.local_steps < 1 || report.local_steps > most_steps) {

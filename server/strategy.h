@@ -17,11 +17,11 @@ namespace tern::server {
 // codecs and with the size of a cohort.
 absl::Status ValidateStrategy(const Task& task, int64_t num_parameters);
 
-// What the aggregator of `task` counts of the update of client `id` (HashClientId), which was
-// trained as `train` says. INVALID_ARGUMENT names the field of `report` that is missing or out of
-// range.
+// What the aggregator of `task` counts of the update of a client, which was trained as `train`
+// says. `rank`: of the client's id among the cohort's, which no client can choose as it could a
+// hash of its id. INVALID_ARGUMENT names the field of `report` that is missing or out of range.
 absl::StatusOr<aggregation::UpdateFacts> FactsOf(const Task& task, const TrainOptions& train,
-                                                 uint64_t id, const UpdateReport& report);
+                                                 uint64_t rank, const UpdateReport& report);
 
 }  // namespace tern::server
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -11,6 +12,7 @@
 #include "core/engine/trained_parameters.h"
 #include "core/model/parameter_layout.h"
 #include "core/model/submodel.h"
+#include "core/train/trained_coordinates.h"
 #include "core/wire/plan_bytes.h"
 #include "server/strategy.h"
 
@@ -79,6 +81,19 @@ absl::Status ValidateTrain(const Task& task, const ParameterLayout& layout) {
   TERN_RETURN_IF_ERROR(InField("train.loss", ValidateLossOptions(train.loss)));
   TERN_RETURN_IF_ERROR(
       InField("train.update", FindTrainedParameters(task.model, layout, train.scope).status()));
+  TERN_RETURN_IF_ERROR(
+      InField("train.personal",
+              FindTrainedCoordinates({.model = task.model, .train = task.train}, layout).status()));
+  TERN_RETURN_IF_ERROR(
+      InField("train.schedule", aggregation::ValidateSchedule(task.client_schedule)));
+  // No kind falls below what it has in the last round.
+  const float last =
+      train.learning_rate *
+      aggregation::ScheduleFactor(task.client_schedule, task.num_rounds, task.num_rounds);
+  if (!(last >= std::numeric_limits<float>::min())) {
+    return FieldError("train.schedule", absl::StrCat("down to a learning_rate of ", last),
+                      "one above 0 in all rounds; raise its floor");
+  }
   return InField("train", ValidateTrainOptions(train));
 }
 
@@ -223,9 +238,13 @@ int64_t Task::MinAvailable() const {
 }
 
 aggregation::AggregatorLimits Task::Limits(int64_t num_parameters) const {
+  int64_t total = 0;
+  if (__builtin_mul_overflow(round.cohort_size, MaxWeight(weights, max_num_examples), &total)) {
+    total = std::numeric_limits<int64_t>::max();  // which no aggregator takes
+  }
   return {.count = num_parameters,
           .max_update_abs = max_update_abs,
-          .max_total_weight = round.cohort_size * MaxWeight(weights, max_num_examples),
+          .max_total_weight = total,
           .max_updates = round.cohort_size};
 }
 

@@ -25,6 +25,7 @@ struct LeaseTerms {
   uint64_t model_version = 0;
   std::shared_ptr<const PlanCodec> codec;  // one of the validator's
   uint64_t client = 0;                     // HashClientId
+  uint64_t rank = 0;                       // of the client in the cohort
   TrainOptions train;                      // of the plan
   std::shared_ptr<const LeasedModel> leased;
 };

@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/stored_vector.h"
+#include "core/base/check.h"
 #include "core/base/random.h"
 #include "core/base/random_distributions.h"
 #include "simulation/client_id.h"
@@ -173,7 +175,12 @@ void DeviceLoop::CheckIn(int64_t client) {
 
 void DeviceLoop::StartLease(std::unique_ptr<Visit> visit) {
   const std::shared_ptr<RoundAttack>& attack = AttackOnRound(visit->lease().plan.round);
-  if (attack != nullptr && attack->IsAttacker(visit->client())) visit->attack = attack;
+  if (attack != nullptr && attack->IsAttacker(visit->client())) {
+    visit->attack = attack;
+    // A lie is told anew: what encoding left out of the last one is not added to it.
+    client::DeviceState* const state = StateOf(visit->client());
+    if (state != nullptr) TERN_CHECK(state->Write(client::kStoredResidual.name, "").ok());
+  }
   visit->order = num_leases_++;
   visit->PlanLegs(ProfileOf(*visit), SpeedOf(*visit));
   Visit& lease = *leases_.emplace(visit->client(), std::move(visit)).first->second;

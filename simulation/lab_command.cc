@@ -1,5 +1,6 @@
 #include "simulation/lab_command.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <system_error>
@@ -66,6 +67,12 @@ absl::Status RunLabInto(const std::string& directory, const LabInputs& inputs, i
         std::printf("%s\n", CellLine(lab, cell, done, num_cells, clock.Now() - started).c_str());
         std::fflush(stdout);
       }));
+  if (std::none_of(result.cells.begin(), result.cells.end(),
+                   [](const LabCell& cell) { return cell.status.ok(); })) {
+    return {result.cells.front().status.code(),
+            absl::StrCat("every run of the lab failed, the first one: ",
+                         result.cells.front().status.message())};
+  }
   const std::string& name = config.task.name;
   TERN_RETURN_IF_ERROR(WriteFileAtomically(directory + "/attack_lab.json", LabJson(result)));
   TERN_RETURN_IF_ERROR(WriteFileAtomically(directory + "/attack_lab.svg", LabSvg(result, name)));

@@ -81,8 +81,9 @@ std::string NoiseNote(const LabResult& result) {
   }
   return absl::StrFormat(
       "Noise: without attackers the seeds of a defence differ with a standard deviation of %.4f "
-      "(%d degrees of freedom); means over %d seeds that differ by less than %.4f (two standard "
-      "errors) may do so by chance.",
+      "(%d degrees of freedom); there, means over %d seeds that differ by less than %.4f (two "
+      "standard errors) may do so by chance. Under attack they can differ by more: see each cell's "
+      "own deviation.",
       noise->standard_deviation, noise->degrees_of_freedom, result.seeds.size(), noise->difference);
 }
 
@@ -106,7 +107,8 @@ std::string WithoutAttackersNote(const LabResult& result) {
   return absl::StrFormat(
       "Without attackers: mean %.3f; the best of the others is %s, %+.4f against it: %s.",
       plain.mean, best, lead,
-      lead > noise->difference    ? "more than the noise, look into it"
+      lead > noise->difference ? "more than two standard errors, which the best of several may be "
+                                 "by chance"
       : lead > -noise->difference ? "within the noise"
                                   : "all cost accuracy");
 }

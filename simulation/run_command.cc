@@ -119,6 +119,11 @@ absl::Status RunOnce(const RunCommand& command, Inputs inputs, const Clock& cloc
   ProgressLine progress;
   TERN_ASSIGN_OR_RETURN(const std::unique_ptr<Simulator> simulator,
                         MakeSimulator(command, inputs, progress));
+  if (!config.task.train.personal.empty()) {
+    std::printf(
+        "note: accuracy is of the model that all share; its personal layers, which no client uses, "
+        "are those that it began with\n");
+  }
   const std::string out = OutOf(command, config);
   TERN_ASSIGN_OR_RETURN(
       const std::unique_ptr<server::RunReport> report,

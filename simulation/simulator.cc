@@ -36,6 +36,12 @@ absl::StatusOr<std::unique_ptr<Simulator>> Simulator::Create(Options options, co
         "task.round selects ", task.MaxSelected(), " clients, the data is divided among ",
         num_clients, "; lower round.cohort_size or raise data.partition.num_clients"));
   }
+  if (task.weights.kind == server::WeightKind::kCustom) {
+    return absl::InvalidArgumentError(
+        "task.strategy.weights is custom, expected examples or uniform: what an update counts for "
+        "is "
+        "for an application's own trainer to say, a simulated device has none");
+  }
   TERN_ASSIGN_OR_RETURN(Population population,
                         Population::Create(options.population, num_clients, task.seed));
   // Where no time passes, all clients are there from the start: a round that opened before all had

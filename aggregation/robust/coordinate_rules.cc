@@ -36,7 +36,7 @@ TERN_SIMD_CLONES void AverageRows(const float* __restrict columns, RowRange rows
 }
 
 // The mean of each coordinate over those that are left when cut(m) of its m values are cut off at
-// each end, or if that leaves none, as many as leave one or two.
+// each end.
 template <typename Cut>
 std::vector<float> TrimmedMeans(const RuleInputs& inputs, const Cut& cut) {
   UpdateBlocks blocks(inputs.updates, inputs.count);
@@ -51,8 +51,9 @@ std::vector<float> TrimmedMeans(const RuleInputs& inputs, const Cut& cut) {
       for (int64_t begin = 0, end = 0; begin < size; begin = end) {
         const int64_t m = held[static_cast<size_t>(begin)];
         while (end < size && held[static_cast<size_t>(end)] == m) ++end;
-        if (m == 0) continue;  // stays 0
-        const int64_t cut_off = std::min<int64_t>(cut(m), (m - 1) / 2);
+        // Stays 0, also where those that lie could be the majority of those that hold it.
+        if (m < 2 * inputs.options.attackers + 1) continue;
+        const int64_t cut_off = std::min<int64_t>(cut(m), (m - 1) / 2);  // of trim near a half
         AverageRows(columns.data(), {cut_off, m - cut_off}, {begin, end},
                     means.data() + strip.begin + first + begin);
       }

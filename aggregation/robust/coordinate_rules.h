@@ -16,8 +16,9 @@ namespace tern::aggregation {
 absl::StatusOr<std::vector<float>> CoordinateMedian(const RuleInputs& inputs);
 
 // Definition 2 there: the mean without the largest and the smallest c values. c = `attackers`
-// (ByzFL), or floor(trim * m) if trim > 0 (Flower, scipy.stats.trim_mean). Where no more than 2c
-// updates hold a coordinate, as many are cut off as leave one or two: the median.
+// (ByzFL), or floor(trim * m) if trim > 0 (Flower, scipy.stats.trim_mean).
+//
+// Of both: a coordinate that fewer than 2 attackers + 1 updates hold stays as it is, at 0.
 absl::StatusOr<std::vector<float>> TrimmedMean(const RuleInputs& inputs);
 
 // Copies coordinates [first, first + kSortLanes) of a strip, counted from its begin, into `columns`

@@ -14,6 +14,7 @@ namespace tern::aggregation {
 
 // Updates that rules which compare all pairs take at most: a distance has 8 bytes.
 inline constexpr int64_t kMaxPairedUpdates = 8192;
+inline constexpr int64_t kMaxBulyanUpdates = 512;
 
 // |x_i - x_j|^2 for all pairs: (n, n), the diagonal 0. One pass over the updates.
 std::vector<double> SquaredDistances(absl::Span<const KeptUpdate> updates, int64_t count);

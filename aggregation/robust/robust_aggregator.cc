@@ -40,6 +40,13 @@ absl::Status CheckPairs(const AggregatorOptions& options, int64_t n) {
                                                  " updates, expected at most ", kMaxPairedUpdates));
 }
 
+// Which selects one update after another.
+absl::Status CheckBulyan(const AggregatorOptions& /*options*/, int64_t n) {
+  if (n <= kMaxBulyanUpdates) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("bulyan takes time n^3: n = ", n, ", expected at most ", kMaxBulyanUpdates));
+}
+
 absl::Status CheckKeep(const AggregatorOptions& options, int64_t n) {
   TERN_RETURN_IF_ERROR(CheckPairs(options, n));
   if (options.keep >= 0 && options.keep <= n) return absl::OkStatus();
@@ -85,7 +92,7 @@ constexpr Rule kRules[] = {
     {"trimmed_mean", true, 2, 1, CheckTrim, TrimmedMean},
     {"krum", false, 2, 3, CheckPairs, Krum},
     {"multi_krum", false, 2, 3, CheckKeep, MultiKrum},
-    {"bulyan", false, 4, 3, CheckPairs, Bulyan},
+    {"bulyan", false, 4, 3, CheckBulyan, Bulyan},
     {"geometric_median", false, 2, 1, CheckSmoothing, GeometricMedian},
     {"centered_clip", false, 2, 1, CheckClip, CenteredClip},
     {"fltrust", false, 0, 1, CheckNothing, FlTrust},

@@ -15,6 +15,9 @@
 namespace tern::simulation {
 namespace {
 
+// Of the largest coordinate that the coordinator takes: codecs may round up.
+constexpr float kShareOfLargest = 0.75f;
+
 // What honest updates depend on that an attacker cannot know, or that differs between clients;
 // empty: nothing.
 std::string UnknownToAttackers(const server::Task& task) {
@@ -55,6 +58,14 @@ absl::StatusOr<std::unique_ptr<const Attack>> Attack::Create(const server::Attac
                      " knows what honest clients send, expected a task where that depends on the "
                      "model and their examples only: it has ",
                      unknown));
+  }
+  const int64_t clients = options.per_cohort ? task.MaxSelected() : partition->num_clients();
+  if (options.kind != "none" && options.fraction > 0.0 &&
+      options.fraction * static_cast<double>(clients) < 1.0 - 1e-9) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("attack.fraction is ", options.fraction, ", of ", clients,
+                     options.per_cohort ? " clients of a round" : " clients",
+                     " nobody, expected 0, or at least ", 1.0 / static_cast<double>(clients)));
   }
   return std::unique_ptr<const Attack>(new Attack(options, task, dataset, partition));
 }
@@ -116,8 +127,13 @@ absl::StatusOr<TrainReport> RoundAttack::Train(Trainer& trainer, const Plan& pla
   if (lie.tell == nullptr) return report;
   for (size_t i = 0; i < start.size(); ++i) parameters[i] -= start[i];
   lie.tell(inputs, parameters);
+  float most = kShareOfLargest * attack_.max_update_abs_;
+  if (plan.train.method == ClientMethod::kScaffold) {
+    // The control variate is the update over all that the steps could have moved.
+    most *= std::min(1.0f, static_cast<float>(report.local_steps) * plan.train.learning_rate);
+  }
   for (size_t i = 0; i < start.size(); ++i) {
-    parameters[i] = MovedBy(start[i], parameters[i], attack_.max_update_abs_);
+    parameters[i] = MovedBy(start[i], parameters[i], most);
   }
   return report;
 }

@@ -62,7 +62,8 @@ class RoundAttack {
   bool IsAttacker(int64_t client) const { return attackers_.contains(client); }
 
   // As Trainer::Train with `trainer`, by one of the attackers: out, `parameters` differ by the lie
-  // from what they were. No coordinate of it is larger than the coordinator takes.
+  // from what they were. No coordinate of it is larger than three quarters of what the coordinator
+  // takes.
   //
   // Kinds that know the honest updates train those first, once a round, with `trainer` and this
   // plan, from the round's model on the examples of the honest clients of the cohort: what these

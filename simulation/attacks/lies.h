@@ -17,7 +17,8 @@
 //                      (n - f) / f
 //   free_rider         nothing is trained: 0, and noise N(0, s^2) that hides it; s: 0
 //
-// Whatever they send, attackers report of their training what honest training would report.
+// Whatever they send, attackers report of their training what it gave: of kinds that flip labels,
+// on those.
 #ifndef TERN_SIMULATION_ATTACKS_LIES_H_
 #define TERN_SIMULATION_ATTACKS_LIES_H_
 

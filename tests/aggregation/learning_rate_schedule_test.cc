@@ -39,12 +39,13 @@ TEST(ScheduleFactor, Step_FallsEveryFewRounds) {
   }
 }
 
-TEST(ScheduleFactor, Cosine_EndsAtTheFloorInTheLastRound) {
+TEST(ScheduleFactor, Cosine_ComesToTheFloorAfterTheLastRound) {
   const LearningRateSchedule schedule = {.kind = "cosine", .floor = 0.125f};
-  EXPECT_EQ(ScheduleFactor(schedule, 1, 101), 1.0f);
-  EXPECT_FLOAT_EQ(ScheduleFactor(schedule, 51, 101), 0.5625f);
-  EXPECT_EQ(ScheduleFactor(schedule, 101, 101), 0.125f);
-  EXPECT_EQ(ScheduleFactor(schedule, 102, 101), 0.125f);
+  EXPECT_EQ(ScheduleFactor(schedule, 1, 100), 1.0f);
+  EXPECT_FLOAT_EQ(ScheduleFactor(schedule, 51, 100), 0.5625f);
+  EXPECT_GT(ScheduleFactor(schedule, 100, 100), 0.125f);
+  EXPECT_EQ(ScheduleFactor(schedule, 101, 100), 0.125f);
+  EXPECT_EQ(ScheduleFactor(schedule, 102, 100), 0.125f);
 }
 
 // Fewer rounds than there are to fall in: one round, a warm-up that lasts to the end.

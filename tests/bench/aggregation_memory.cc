@@ -1,5 +1,6 @@
-// The most memory that aggregating a cohort takes besides its payloads, for every rule:
-// one line each, the rule's name and bytes, and first the model's own.
+// The most memory that aggregating a cohort takes besides its payloads, for every rule: one line
+// each, the rule's name, the bytes while updates accumulate, and those in all, with the report. The
+// first line is the model's own.
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -46,6 +47,7 @@ int main() {
   for (const char* rule : kRules) {
     tern::testing::ResetPeakLiveBytes();
     const int64_t before = tern::testing::LiveBytes();
+    int64_t accumulating = 0;
     {
       auto aggregator = MakeAggregator(
           {.name = rule, .attackers = 10},
@@ -59,9 +61,11 @@ int main() {
                           .codec = "quantize(8)"},
                          {.id = i, .weight = 600}, nullptr);
       }
+      accumulating = tern::testing::PeakLiveBytes() - before;
       const auto aggregate = std::move(**aggregator).Report({.reference = reference});
       if (!aggregate.ok()) return 1;
     }
-    std::printf("%s %lld\n", rule, static_cast<long long>(tern::testing::PeakLiveBytes() - before));
+    std::printf("%s %lld %lld\n", rule, static_cast<long long>(accumulating),
+                static_cast<long long>(tern::testing::PeakLiveBytes() - before));
   }
 }

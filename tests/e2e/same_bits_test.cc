@@ -151,6 +151,37 @@ INSTANTIATE_TEST_SUITE_P(Codec, SameBitsOfSubmodels, ::testing::Values("quantize
                            return std::string(codec.index == 0 ? "Quantize" : "TopK");
                          });
 
+// What a strategy changes of Config.
+struct Strategy {
+  const char* name;
+  const char* codec;
+  const char* train;
+  const char* strategy;
+};
+
+class SameBitsOfStrategies : public ::testing::TestWithParam<Strategy> {};
+
+TEST_P(SameBitsOfStrategies, SimulatedOnAnyThreads_DeployedInAnyOrder) {
+  const std::string config = absl::StrReplaceAll(
+      Config(5, 5, GetParam().codec),
+      {{"learning_rate: 0.05", absl::StrCat("learning_rate: 0.05, ", GetParam().train)},
+       {"  adapt: {widths: [1, 0.5, 0.25]}",
+        absl::StrCat("  strategy: {", GetParam().strategy, "}")}});
+  ExpectSame(config, std::vector<int>(5, 64 * 1024));
+}
+
+// State on the devices of every kind; updates that are read back; a server that remembers.
+INSTANTIATE_TEST_SUITE_P(
+    Name, SameBitsOfStrategies,
+    ::testing::Values(Strategy{"Scaffold", "topk(0.1)", "method: scaffold", "optimizer: fedavg"},
+                      Strategy{"FedDynPersonal", "quantize(8)",
+                               "method: feddyn, proximal_mu: 0.1, personal: {layers: [fc1]}",
+                               "optimizer: feddyn, weights: uniform"},
+                      Strategy{"KrumAdam", "rotate|eden(2)|rans", "momentum: 0.5",
+                               "aggregator: multi_krum, attackers: 1, optimizer: fedadam, "
+                               "learning_rate: 0.01"}),
+    [](const auto& strategy) { return std::string(strategy.param.name); });
+
 TEST(Submodels, EachClass_TrainsAsMuchOfTheModelAsItsMemoryHolds) {
   const TemporaryDirectory directory;
   RunSimulator(SubmodelConfig("quantize(8)"), 2, directory.File("out"));

@@ -304,7 +304,7 @@ def factor(schedule, number):
     before = number - warmup - 1
     decay, every = as_float(schedule.get("decay", 0.99)), schedule.get("every", 1)
     floor = as_float(schedule.get("floor", 0.0))
-    last = NUM_ROUNDS - warmup - 1
+    last = NUM_ROUNDS - warmup
     plain = {
         "constant": 1.0,
         "exponential": decay**(before / every),

@@ -182,9 +182,9 @@ def submodel_case(name, seed, n, d, runs_of_sets):
     held = [runs_of_sets[i % len(runs_of_sets)] for i in range(n)]
     rules = [({"name": "median"}, median)]
     for f in (1, 2, 3):
-        # Where that would leave none, as many are cut off as leave one or two.
+        # Where those that lie could be the majority of those that hold a coordinate, nothing counts.
         rules.append(({"name": "trimmed_mean", "attackers": f},
-                      lambda of, f=f: trimmed_mean(of, min(f, (len(of) - 1) // 2))))
+                      lambda of, f=f: trimmed_mean(of, f) if len(of) > 2 * f else [0.0]))
     rules.append(({"name": "trimmed_mean", "trim": 0.3},
                   lambda of: trimmed_mean(of, int(0.3 * len(of)))))
     return {"name": name, "updates": x.tolist(), "weights": [1] * n, "held": held,

@@ -3,12 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "core/train/trainer.h"
 #include "server/coordinator.h"
 #include "tests/testing/status_matchers.h"
+#include "tests/testing/temporary_directory.h"
 #include "tests/testing/updates.h"
 
 namespace tern::server {
@@ -18,6 +21,7 @@ using ::tern::testing::IsOk;
 using ::tern::testing::MakeUpdate;
 using ::tern::testing::SmallestModel;
 using ::tern::testing::StatusIs;
+using ::tern::testing::TemporaryDirectory;
 using ::testing::Each;
 using ::testing::FloatEq;
 using ::testing::FloatNear;
@@ -88,12 +92,24 @@ TEST_F(CoordinatorStrategyTest, ARoundWithFewerUpdatesThanTheRuleNeeds_ChangesNo
 }
 
 TEST_F(CoordinatorStrategyTest, AnUpdateThatCannotBeKept_MayComeAgain) {
-  Start(TaskOf("median", 1), {.journal_directory = "/no/such/directory"});
+  const auto directory = std::make_unique<TemporaryDirectory>();
+  const std::string path = directory->File("journals");
+  std::filesystem::create_directory(path);
+  Start(TaskOf("median", 1), {.journal_directory = path});
+  std::filesystem::remove(path);
   const Lease lease = tern::testing::TakeLease(*coordinator_, "a");
-  EXPECT_THAT(Submit(MakeUpdate(lease, All(1.0f))),
-              StatusIs(absl::StatusCode::kUnavailable, "/no/such/directory"));
+  EXPECT_THAT(Submit(MakeUpdate(lease, All(1.0f))), StatusIs(absl::StatusCode::kUnavailable, path));
   EXPECT_THAT(coordinator_->MayUpload(lease.lease_id), IsOk());
   EXPECT_TRUE(recorder_.records.empty());
+  std::filesystem::create_directory(path);
+  EXPECT_THAT(Submit(MakeUpdate(lease, All(1.0f))), IsOk());
+  EXPECT_THAT(Last().model->parameters, Each(1.0f));
+}
+
+TEST_F(CoordinatorStrategyTest, ADirectoryThatIsNotThere_IsFoundOutBeforeAnyUpdate) {
+  EXPECT_THAT(Coordinator::Create(TaskOf("median", 1),
+                                  {.clock = &clock_, .journal_directory = "/no/such/directory"}),
+              StatusIs(absl::StatusCode::kNotFound, "/no/such/directory"));
 }
 
 TEST_F(CoordinatorStrategyTest, CenteredClipStartsFromTheLastRoundsStep) {
@@ -196,6 +212,26 @@ TEST_F(CoordinatorStrategyTest, ScaffoldSendsItsControlBehindTheModelAndTakesTwo
   EXPECT_THAT(Submit(update), IsOk());
   EXPECT_THAT(Last().model->parameters, Each(1.0f));
   EXPECT_THAT(Last().model->control, Each(0.5f)) << "one of four clients changed its own by 2";
+}
+
+// The clients have their acknowledgements, and have changed their own.
+TEST_F(CoordinatorStrategyTest, ScaffoldsControlFollowsTheClientsEvenIfTheModelDoesNot) {
+  Task task = TaskOf("mean", 2);
+  task.train.method = ClientMethod::kScaffold;
+  task.round.min_updates = 2;
+  Start(task);
+  coordinator_->CheckIn({.client_id = "client-0", .num_examples = 10});
+  coordinator_->CheckIn({.client_id = "client-1", .num_examples = 10});
+  const Lease lease = tern::testing::TakeLease(*coordinator_, "client-0");
+  Update update = MakeUpdate(lease, All(1.0f));
+  update.sections.push_back(MakeUpdate(lease, All(2.0f)).sections[0]);
+  update.sections[1].name = kControlSection;
+  EXPECT_THAT(Submit(update), IsOk());
+  clock_.Advance(absl::Seconds(61));
+  coordinator_->Tick();
+  EXPECT_FALSE(Last().changed_model);
+  EXPECT_THAT(Last().model->parameters, Each(0.0f));
+  EXPECT_THAT(Last().model->control, Each(1.0f));
 }
 
 TEST_F(CoordinatorStrategyTest, PersonalParametersNeverTravel) {

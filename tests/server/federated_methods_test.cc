@@ -137,6 +137,7 @@ TEST(TwoQuadratics, FedDynReachesTheOptimum) {
   Task task = TaskOf(ClientMethod::kFedDyn);
   task.train.proximal_mu = 1.0f;
   task.optimizer.name = "feddyn";
+  task.weights.kind = WeightKind::kUniform;
   EXPECT_THAT(WhereItEnds(task), DoubleNear(kOptimum, 1e-3));
 }
 
@@ -162,6 +163,13 @@ TEST(TwoQuadratics, EveryServerOptimizerGetsPastTheStart) {
     task.optimizer.learning_rate = 0.1f;
     EXPECT_LT(WhereItEnds(task), -0.1) << name;
   }
+}
+
+TEST(FederatedMethods, FedDynTakesPlainMeans) {
+  Task task = TaskOf(ClientMethod::kFedDyn);
+  task.train.proximal_mu = 1.0f;
+  task.optimizer.name = "feddyn";
+  EXPECT_THAT(ValidateTask(task).message(), ::testing::HasSubstr("weights uniform"));
 }
 
 TEST(FederatedMethods, FedDynOnOneSideOnlyIsRefused) {

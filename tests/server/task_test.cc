@@ -104,8 +104,7 @@ std::vector<BadField> BadStrategyFields() {
       BadField{"task.strategy: max_weight is 0, expected above 0",
                [](Task& t) { t.weights.kind = WeightKind::kCustom; }},
       BadField{"task.strategy: schedule", [](Task& t) { t.server_schedule.kind = "linear"; }},
-      BadField{"task.strategy: train.schedule of clients",
-               [](Task& t) { t.client_schedule.every = 0; }},
+      BadField{"task.train.schedule: every is 0", [](Task& t) { t.client_schedule.every = 0; }},
       BadField{"task.strategy: aggregator qfedavg takes a constant train.schedule",
                [](Task& t) {
                  t.aggregator.name = "qfedavg";
@@ -118,6 +117,55 @@ std::vector<BadField> BadStrategyFields() {
                  t.optimizer.name = "feddyn";
                  t.server_schedule.warmup_rounds = 1;
                }},
+      BadField{"task.strategy: aggregator krum does not go with train.method scaffold",
+               [](Task& t) {
+                 t.aggregator.name = "krum";
+                 t.train.method = ClientMethod::kScaffold;
+               }},
+      BadField{"task.strategy: aggregator trimmed_mean does not go with attackers 0 and trim 0",
+               [](Task& t) { t.aggregator.name = "trimmed_mean"; }},
+      BadField{"task.strategy: aggregator geometric_median does not go with weights that clients "
+               "choose: give max_weight, or weights: uniform",
+               [](Task& t) { t.aggregator = {.name = "geometric_median", .attackers = 1}; }},
+      BadField{"task.strategy: aggregator fltrust does not go with train.personal",
+               [](Task& t) {
+                 t.aggregator.name = "fltrust";
+                 t.train.personal.biases = true;
+               }},
+      BadField{"task.strategy: aggregator fednova does not know how far nesterov steps go",
+               [](Task& t) {
+                 t.aggregator.name = "fednova";
+                 t.train.momentum = 0.9f;
+                 t.train.nesterov = true;
+               }},
+      BadField{"max_total_weight 9223372036854775807",
+               [](Task& t) {
+                 t.weights = {.kind = WeightKind::kCustom, .max_weight = 1e9};
+                 t.round.cohort_size = 1000000;
+               }},
+      BadField{"task.train.schedule is down to a learning_rate of 0, expected one above 0",
+               [](Task& t) {
+                 t.client_schedule = {.kind = "exponential", .decay = 1e-30f};
+                 t.num_rounds = 10;
+               }},
+      BadField{"task.train.personal: personal.layers has 'fc9'",
+               [](Task& t) { t.train.personal.layers = {"fc9"}; }},
+      BadField{"task.strategy: train.method and train.personal keep vectors on the devices",
+               [](Task& t) {
+                 t.train.method = ClientMethod::kScaffold;
+                 t.adapt.widths = {1.0, 0.5};
+               }},
+      BadField{"task.strategy: aggregator qfedavg weighs by the loss of the round's model, where "
+               "codec 'topk(0.1)' has clients start from their residuals",
+               [](Task& t) {
+                 t.aggregator.name = "qfedavg";
+                 t.codec_up = "topk(0.1)";
+               }},
+      BadField{"task.strategy: attackers is 2, expected 0, for it withstands none, with aggregator "
+               "mean",
+               [](Task& t) { t.aggregator.attackers = 2; }},
+      BadField{"task.strategy: keep is 3, expected 0 with aggregator krum",
+               [](Task& t) { t.aggregator = {.name = "krum", .keep = 3}; }},
       BadField{"task.strategy: population_size is -1", [](Task& t) { t.population_size = -1; }},
       BadField{"task.strategy: root_examples is 0", [](Task& t) {
                  t.aggregator.name = "fltrust";

@@ -198,7 +198,8 @@ TEST(LabReport, SaysWhetherADefenceBeatsTheMeanWithoutAttackers) {
   const auto note = [](const LabResult& result) { return LabNotes(result)[2]; };
   EXPECT_THAT(note(Result({{{0.80, 0.82}, {0.81, 0.82}}})),
               HasSubstr("krum(f=5), +0.0050 against it: within the noise"));
-  EXPECT_THAT(note(Result({{{0.80, 0.81}, {0.90, 0.91}}})), HasSubstr("more than the noise"));
+  EXPECT_THAT(note(Result({{{0.80, 0.81}, {0.90, 0.91}}})),
+              HasSubstr("more than two standard errors"));
   EXPECT_THAT(note(Result({{{0.80, 0.81}, {0.70, 0.71}}})), HasSubstr("all cost accuracy"));
 }
 

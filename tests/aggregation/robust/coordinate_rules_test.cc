@@ -74,9 +74,15 @@ TEST(Median, OfSubmodels_IsThatOfTheUpdatesThatHoldACoordinate) {
   EXPECT_THAT(OfSubmodels({.name = "median"}, 4, Nested()), ElementsAre(2.0f, 15.0f, 5.0f, 0.0f));
 }
 
-TEST(TrimmedMean, WhereFewHoldACoordinate_CutsOffWhatLeavesOneOrTwo) {
-  EXPECT_THAT(OfSubmodels({.name = "trimmed_mean", .attackers = 1}, 4, Nested()),
-              ElementsAre(2.0f, 15.0f, 5.0f, 0.0f));
+TEST(CoordinateRules, ACoordinateHeldByFewerThanCouldOutvoteTheLiars_StaysAsItIs) {
+  for (const char* rule : {"median", "trimmed_mean"}) {
+    EXPECT_THAT(OfSubmodels({.name = rule, .attackers = 1}, 4, Nested()),
+                ElementsAre(2.0f, 0.0f, 0.0f, 0.0f))
+        << rule;
+  }
+}
+
+TEST(TrimmedMean, OfSubmodels_IsOverThoseThatHoldACoordinate) {
   EXPECT_THAT(OfSubmodels({.name = "trimmed_mean"}, 4, Nested()),
               ElementsAre(3.0f, 15.0f, 5.0f, 0.0f));
 }
