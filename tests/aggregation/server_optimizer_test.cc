@@ -8,6 +8,7 @@
 #include <limits>
 #include <vector>
 
+#include "absl/strings/str_format.h"
 #include "aggregation/sealed_bytes.h"
 #include "core/base/random.h"
 #include "tests/testing/status_matchers.h"
@@ -89,6 +90,7 @@ TEST(FedAdam, Variants_EndWhereTheirImplementationsDo) {
       ASSERT_THAT(Step(*optimizer, parameters, {delta}), IsOk());
     }
     EXPECT_NEAR(parameters[0], end, 5e-4f) << variant;
+    RecordProperty(variant, absl::StrFormat("%.6f", parameters[0]));
   }
 }
 

@@ -2,7 +2,9 @@
 
 import json
 import os
+import pathlib
 import subprocess
+import tempfile
 
 import comparison
 from comparison import ROOT, run_quietly
@@ -74,13 +76,45 @@ def memory(quick):
             yield Figure(f"memory_{rule}_with_the_step_over_model", int(peak) / model, "ratio")
 
 
+OPTIMUM = -9 / 11  # of the two quadratics
+QUADRATICS = {"FedAvgStallsBetweenTheClientsOwnOptima": ("fedavg", -0.218),
+              "ScaffoldReachesTheOptimum": ("scaffold", OPTIMUM),
+              "ScaffoldByTheGradientReachesTheOptimumInFewerSteps": ("scaffold_gradient", OPTIMUM),
+              "FedDynReachesTheOptimum": ("feddyn", OPTIMUM)}
+FEDADAM = {"paper": 1.355, "flower": 1.224, "tff": 1.267}
+
+
+def run_tests(name):
+    """Builds and runs a test program: whether all passed, and what its tests recorded, by name."""
+    run_quietly(["cmake", "--build", "--preset", "dev", "--target", name])
+    with tempfile.TemporaryDirectory(prefix="tern-figures-") as directory:
+        file = pathlib.Path(directory) / "results.json"
+        result = subprocess.run([ROOT / "build/dev/tests" / name, f"--gtest_output=json:{file}"],
+                                cwd=ROOT, stdout=subprocess.DEVNULL)
+        suites = json.loads(file.read_text())["testsuites"]
+    return result.returncode == 0, {test["name"]: test for suite in suites
+                                    for test in suite["testsuite"]}
+
+
 @measures("aggregation")
-def tests_pass(quick):
+def exactness(quick):
     """The two quadratics, FedAdam's variants, NumPy's vectors, any order and merge tree."""
     run_quietly([ROOT / "deploy/bootstrap", "build", "test"])
     run_quietly(["cmake", "--preset", "dev"])
-    for test in ("aggregation_test", "robust_test", "server_test"):
-        run_quietly(["cmake", "--build", "--preset", "dev", "--target", test])
-        result = subprocess.run(["ctest", "--test-dir", "build/dev", "-R", f"^{test}$"], cwd=ROOT,
-                                stdout=subprocess.DEVNULL)
-        yield Figure(f"{test}_passes", int(result.returncode == 0), "bool", "== 1")
+    passed, tests = run_tests("server_test")
+    for test, (method, goal) in QUADRATICS.items():
+        end = float(tests[test]["end"])
+        yield Figure(f"two_quadratics_{method}", end, "w")
+        yield Figure(f"two_quadratics_{method}_off", abs(end - goal), "w", "<= 0.001")
+    yield Figure("server_test_passes", int(passed), "bool", "== 1")
+    passed, tests = run_tests("aggregation_test")
+    for variant, goal in FEDADAM.items():
+        end = float(tests["Variants_EndWhereTheirImplementationsDo"][variant])
+        yield Figure(f"fedadam_{variant}", end, "w")
+        yield Figure(f"fedadam_{variant}_off", abs(end - goal), "w", "<= 0.0005")
+    yield Figure("aggregation_test_passes", int(passed), "bool", "== 1")
+    yield Figure("robust_test_passes", int(run_tests("robust_test")[0]), "bool", "== 1")
+    for vectors in ("aggregation", "robust"):
+        result = subprocess.run([comparison.PYTHON, "-B", ROOT / f"tests/golden/{vectors}.py",
+                                 "--check"], stdout=subprocess.DEVNULL)
+        yield Figure(f"golden_{vectors}_check", int(result.returncode == 0), "bool", "== 1")

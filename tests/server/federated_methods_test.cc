@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_format.h"
 #include "client/session.h"
 #include "server/coordinator.h"
 #include "tests/testing/direct_transport.h"
@@ -114,7 +115,9 @@ double WhereItEnds(const Task& task) {
     }
   }
   EXPECT_TRUE((*coordinator)->finished());
-  return (*coordinator)->model()->parameters[0];
+  const double end = static_cast<double>((*coordinator)->model()->parameters[0]);
+  ::testing::Test::RecordProperty("end", absl::StrFormat("%.6f", end));
+  return end;
 }
 
 TEST(TwoQuadratics, FedAvgStallsBetweenTheClientsOwnOptima) {
