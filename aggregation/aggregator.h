@@ -92,8 +92,9 @@ class Aggregator {
   // What was accumulated, as bytes for an aggregator made by the same call of MakeAggregator in
   // another process. The same bytes for the same updates in any order.
   virtual std::string Serialize() const = 0;
-  // Into an aggregator that has accumulated nothing. DATA_LOSS: not what Serialize gave, or of
-  // other options or limits; it then still holds nothing.
+  // Into an aggregator that has accumulated nothing; what is merged later must be of the same
+  // round, and of no more weight with it than the limits say. DATA_LOSS: not what Serialize gave,
+  // or of other options or limits; it then still holds nothing.
   virtual absl::Status Deserialize(absl::string_view bytes) = 0;
 };
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "aggregation/sealed_bytes.h"
 #include "core/base/bytes.h"
 #include "core/base/check.h"
 #include "core/base/crc32c.h"
@@ -13,8 +14,7 @@
 namespace tern::aggregation {
 namespace {
 
-constexpr uint32_t kMagic = 0x50554b54;  // "TKUP"
-constexpr uint32_t kVersion = 1;
+constexpr char kMagic[] = "TERNKEPT";
 constexpr uint64_t kMaxKeyRound = uint64_t{1} << 32;  // RandomKey
 constexpr size_t kRunBytes = 2 * sizeof(int64_t);
 
@@ -34,6 +34,10 @@ uint32_t Fingerprint(const AggregatorOptions& options, const AggregatorLimits& l
   writer.Write(limits.max_total_weight);
   writer.Write(limits.max_updates);
   return Crc32c(bytes, Crc32c(options.name));
+}
+
+SealFormat Seal(uint32_t fingerprint) {
+  return {.magic = kMagic, .version = 1, .fingerprint = fingerprint, .writer = "kept updates"};
 }
 
 bool SameCoordinates(const CoordinateSet& a, const CoordinateSet& b) {
@@ -157,11 +161,12 @@ class KeptUpdates::Reader {
   Reader(const Terms& terms, absl::string_view bytes)
       : terms_(terms), owned_(std::make_unique<Owned>()), reader_("") {
     owned_->bytes = std::string(bytes);
-    reader_ = ByteReader(owned_->bytes);
   }
 
   absl::Status Read() {
-    TERN_RETURN_IF_ERROR(ReadHeader());
+    TERN_ASSIGN_OR_RETURN(const absl::string_view inner,
+                          OpenSeal(Seal(terms_.fingerprint), owned_->bytes));
+    reader_ = ByteReader(inner);
     TERN_ASSIGN_OR_RETURN(const uint32_t sets, reader_.Read<uint32_t>());
     for (uint32_t i = 0; i < sets; ++i) {
       TERN_ASSIGN_OR_RETURN(auto set, ReadSet(reader_));
@@ -186,30 +191,6 @@ class KeptUpdates::Reader {
   std::unique_ptr<const Owned> TakeOwned() { return std::move(owned_); }
 
  private:
-  // Leaves the reader behind it, without the checksum at the end.
-  absl::Status ReadHeader() {
-    const absl::string_view bytes = owned_->bytes;
-    if (bytes.size() < sizeof(uint32_t)) {
-      return absl::DataLossError(absl::StrCat("truncated: ", bytes.size(), " bytes"));
-    }
-    const absl::string_view checked = bytes.substr(0, bytes.size() - sizeof(uint32_t));
-    TERN_ASSIGN_OR_RETURN(const uint32_t checksum,
-                          ByteReader(bytes.substr(checked.size())).Read<uint32_t>());
-    if (Crc32c(checked) != checksum) return absl::DataLossError("checksum mismatch");
-    reader_ = ByteReader(checked);
-    TERN_ASSIGN_OR_RETURN(const uint32_t magic, reader_.Read<uint32_t>());
-    TERN_ASSIGN_OR_RETURN(const uint32_t version, reader_.Read<uint32_t>());
-    TERN_ASSIGN_OR_RETURN(const uint32_t fingerprint, reader_.Read<uint32_t>());
-    if (magic != kMagic) return absl::DataLossError("not kept updates");
-    if (version != kVersion) {
-      return absl::DataLossError(absl::StrCat("version ", version, ", expected ", kVersion));
-    }
-    if (fingerprint != terms_.fingerprint) {
-      return absl::DataLossError("of an aggregator with other options or limits");
-    }
-    return absl::OkStatus();
-  }
-
   absl::Status ReadUpdate() {
     KeptUpdate update;
     TERN_ASSIGN_OR_RETURN(update.id, reader_.Read<uint64_t>());
@@ -347,16 +328,13 @@ std::string KeptUpdates::Serialize() const {
     sets.Of(update.coordinates.get());
     sets.Of(update.context.mask);
   }
-  std::string bytes;
+  std::string bytes = BeginSeal(Seal(terms_.fingerprint));
   ByteWriter writer(&bytes);
-  writer.Write(kMagic);
-  writer.Write(kVersion);
-  writer.Write(terms_.fingerprint);
   writer.Write(static_cast<uint32_t>(sets.sets().size()));
   for (const CoordinateSet* const set : sets.sets()) WriteSet(*set, writer);
   writer.Write(static_cast<uint32_t>(updates.size()));
   for (const KeptUpdate& update : updates) WriteUpdate(update, sets, writer);
-  writer.Write(Crc32c(bytes));
+  EndSeal(bytes);
   return bytes;
 }
 

@@ -1,13 +1,12 @@
 // The updates that a robust rule keeps until it reports, and their bytes for another process:
 //
-//   u32 magic "TKUP", u32 version 1, u32 CRC-32C of the options and limits
+//   the envelope of sealed_bytes.h, "TERNKEPT", around:
 //   u32 coordinate sets; of each: i64 full size, u32 runs, of each: i64 begin, i64 size
 //   u32 updates, by ascending id; of each:
 //     u64 id, i64 weight, u32 length and text of the codec,
 //     u32 coordinates, u32 mask: which set, from 1; 0: none
 //     i64 count, u32 tensors, i64 size of each, u64 seed, u64 round, u64 client of the key
 //     u64 length and bytes of the payload
-//   u32 CRC-32C of all before
 #ifndef TERN_AGGREGATION_ROBUST_KEPT_UPDATES_H_
 #define TERN_AGGREGATION_ROBUST_KEPT_UPDATES_H_
 
