@@ -42,17 +42,19 @@ absl::Status ValidateSchedules(const Task& task) {
 
 // An option that protects from nothing must not look as if it did.
 absl::Status ValidateUnused(const aggregation::AggregatorOptions& options) {
-  const auto error = [&](absl::string_view field, auto value, absl::string_view expected) {
-    return absl::InvalidArgumentError(absl::StrCat(field, " is ", value, ", expected ", expected,
-                                                   " with aggregator ", options.name));
+  const auto error = [&](absl::string_view field, auto value, absl::string_view why) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(field, " is ", value, ", expected 0: aggregator ", options.name, " ", why));
   };
   if (options.attackers > 0 && !aggregation::ReadsUpdatesBack(options.name)) {
-    return error("attackers", options.attackers, "0, for it withstands none,");
+    return error("attackers", options.attackers, "withstands none");
   }
   if (options.trim > 0.0f && options.name != "trimmed_mean") {
-    return error("trim", options.trim, "0");
+    return error("trim", options.trim, "trims nothing");
   }
-  if (options.keep > 0 && options.name != "multi_krum") return error("keep", options.keep, "0");
+  if (options.keep > 0 && options.name != "multi_krum") {
+    return error("keep", options.keep, "does not choose by number");
+  }
   return absl::OkStatus();
 }
 

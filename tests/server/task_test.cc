@@ -161,10 +161,9 @@ std::vector<BadField> BadStrategyFields() {
                  t.aggregator.name = "qfedavg";
                  t.codec_up = "topk(0.1)";
                }},
-      BadField{"task.strategy: attackers is 2, expected 0, for it withstands none, with aggregator "
-               "mean",
+      BadField{"task.strategy: attackers is 2, expected 0: aggregator mean withstands none",
                [](Task& t) { t.aggregator.attackers = 2; }},
-      BadField{"task.strategy: keep is 3, expected 0 with aggregator krum",
+      BadField{"task.strategy: keep is 3, expected 0: aggregator krum",
                [](Task& t) { t.aggregator = {.name = "krum", .keep = 3}; }},
       BadField{"task.strategy: population_size is -1", [](Task& t) { t.population_size = -1; }},
       BadField{"task.strategy: root_examples is 0", [](Task& t) {
