@@ -80,6 +80,24 @@ TEST_F(SessionControlFailureTest, ALostAcknowledgement_CountsOnce) {
   EXPECT_EQ(KeptControl(plan), coordinator_.LastControl());
 }
 
+// Only the coordinator knows whether the update counted before its answer was lost.
+TEST_F(SessionControlFailureTest, AnAnswerThatIsLostUntilAfterTheDeadline_IsAskedForAgain) {
+  for (const bool counted : {true, false}) {
+    const Plan plan = PlanOf(ClientMethod::kScaffold);
+    coordinator_.SetRound(plan, model_, server_);
+    MemoryDeviceState state;
+    Session session = MakeSession(&state);
+    coordinator_.answer = absl::UnavailableError("connection reset");
+    trainer_.update = update_;
+    WholeRound(session);
+    clock_.Advance(absl::Hours(1));
+    coordinator_.answer =
+        counted ? absl::OkStatus() : absl::FailedPreconditionError("the round is closed");
+    EXPECT_EQ(session.Step().next, State::kCheckIn);
+    EXPECT_EQ(*state.Size(kStoredControl.name) > 0, counted);
+  }
+}
+
 TEST_F(SessionControlFailureTest, TheControl_SurvivesTheProcess) {
   const TemporaryDirectory directory;
   const Plan plan = PlanOf(ClientMethod::kScaffold);
